@@ -1,0 +1,173 @@
+#pragma once
+
+// Reverse-mode differentiation over coarse matrix operations. A tape is used by one thread: a
+// training step cuts its batch into fixed shards, each with a tape of its own, and adds the
+// shards' gradients in order, which is what makes training bit-identical for every thread count.
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "ecseq/core/matrix.hpp"
+
+namespace ecseq::autograd {
+
+/// Bump allocator. `reset` keeps the blocks, so a step allocates nothing after the first.
+class Arena {
+ public:
+  void* allocate(std::size_t bytes) {
+    bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) {
+      ++block_;
+      used_ = 0;
+    }
+    if (block_ == blocks_.size()) {
+      const std::size_t size = std::max(bytes, kBlock);
+      blocks_.push_back({Storage(static_cast<std::byte*>(
+                             ::operator new(size, std::align_val_t{kAlign}))),
+                         size});
+      used_ = 0;
+    }
+    std::byte* out = blocks_[block_].data.get() + used_;
+    used_ += bytes;
+    return out;
+  }
+  void reset() { block_ = used_ = 0; }
+
+ private:
+  static constexpr std::size_t kAlign = 64;
+  static constexpr std::size_t kBlock = std::size_t{1} << 20;
+  struct Delete {
+    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{kAlign}); }
+  };
+  using Storage = std::unique_ptr<std::byte, Delete>;
+  struct Block {
+    Storage data;
+    std::size_t size;
+  };
+  std::vector<Block> blocks_;
+  std::size_t block_ = 0;
+  std::size_t used_ = 0;
+};
+
+template <class Scalar>
+using Values = Eigen::Map<Matrix<Scalar>>;
+template <class Scalar>
+using ConstValues = Eigen::Map<const Matrix<Scalar>>;
+
+template <class Scalar>
+class Tape;
+
+/// A handle to a matrix on a tape. Copies refer to the same matrix.
+template <class Scalar>
+class Variable {
+ public:
+  Variable() = default;
+  Index rows() const { return rows_; }
+  Index cols() const { return cols_; }
+  Values<Scalar> value() const { return {value_, rows_, cols_}; }
+  /// Where the gradient of the loss accumulates; only if `needs_gradient`.
+  Values<Scalar> gradient() const { return {gradient_, rows_, cols_}; }
+  bool needs_gradient() const { return gradient_ != nullptr; }
+  Tape<Scalar>& tape() const { return *tape_; }
+
+ private:
+  friend class Tape<Scalar>;
+  Variable(Tape<Scalar>* tape, Scalar* value, Scalar* gradient, Index rows, Index cols)
+      : tape_(tape), value_(value), gradient_(gradient), rows_(rows), cols_(cols) {}
+  Tape<Scalar>* tape_ = nullptr;
+  Scalar* value_ = nullptr;
+  Scalar* gradient_ = nullptr;
+  Index rows_ = 0;
+  Index cols_ = 0;
+};
+
+/// One node of the computation. `forward` writes y; `backward` ADDS to the gradient of every
+/// input that needs one, given dy = d loss / d y. Both stand side by side in each operation.
+/// Lives in the tape's arena and is never destroyed: hold views and plain values only, and take
+/// scratch memory from `Tape::scratch`.
+template <class Scalar>
+class Operation {
+ public:
+  virtual void forward(Values<Scalar> y) = 0;
+  virtual void backward(ConstValues<Scalar> y, ConstValues<Scalar> dy) = 0;
+
+ protected:
+  ~Operation() = default;
+};
+
+template <class Scalar>
+class Tape {
+ public:
+  /// A constant: no gradient flows into it. Refers to the caller's memory.
+  Variable<Scalar> constant(MatrixView<Scalar> x) {
+    return {this, const_cast<Scalar*>(x.data), nullptr, x.rows, x.cols};
+  }
+  /// A constant owned by the tape, for the caller to fill before it is used.
+  Variable<Scalar> constant(Index rows, Index cols) {
+    return {this, scratch(rows * cols), nullptr, rows, cols};
+  }
+  /// A leaf whose gradient is ADDED to `gradient` (same shape, caller's memory).
+  Variable<Scalar> leaf(MatrixView<Scalar> x, Scalar* gradient) {
+    return {this, const_cast<Scalar*>(x.data), gradient, x.rows, x.cols};
+  }
+
+  /// Records Op(args...), whose result is [rows, cols], and runs its forward pass.
+  /// `needs_gradient`: whether any of its inputs does.
+  template <class Op, class... Args>
+  Variable<Scalar> apply(Index rows, Index cols, bool needs_gradient, Args&&... args) {
+    static_assert(std::is_base_of_v<Operation<Scalar>, Op>);
+    Scalar* value = scratch(rows * cols);
+    Scalar* gradient = nullptr;
+    if (needs_gradient) {
+      gradient = scratch(rows * cols);
+      std::memset(gradient, 0, static_cast<std::size_t>(rows * cols) * sizeof(Scalar));
+    }
+    auto* op = new (arena_.allocate(sizeof(Op))) Op(std::forward<Args>(args)...);
+    const Variable<Scalar> result{this, value, gradient, rows, cols};
+    op->forward(result.value());
+    if (needs_gradient) nodes_.push_back({op, result});
+    return result;
+  }
+
+  /// Uninitialised memory for `count` scalars, valid until `reset`; 64-byte aligned.
+  Scalar* scratch(Index count) {
+    return static_cast<Scalar*>(arena_.allocate(static_cast<std::size_t>(count) * sizeof(Scalar)));
+  }
+  /// Same for any trivially destructible type.
+  template <class T>
+  T* scratch_of(Index count) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    return static_cast<T*>(arena_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
+  }
+
+  /// Sets d loss / d loss = `seed` and walks the operations backwards. loss: [1, 1].
+  void backward(const Variable<Scalar>& loss, Scalar seed = Scalar(1)) {
+    loss.gradient().setConstant(seed);
+    for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {
+      const auto& y = node->result;
+      node->op->backward({y.value().data(), y.rows(), y.cols()},
+                         {y.gradient().data(), y.rows(), y.cols()});
+    }
+  }
+
+  /// Forgets everything recorded; memory is kept for the next step.
+  void reset() {
+    nodes_.clear();
+    arena_.reset();
+  }
+
+ private:
+  struct Node {
+    Operation<Scalar>* op;
+    Variable<Scalar> result;
+  };
+  Arena arena_;
+  std::vector<Node> nodes_;
+};
+
+}  // namespace ecseq::autograd

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ecseq/core/progress.hpp"
+#include "ecseq/nn/parameters.hpp"
+
+namespace ecseq::nn {
+
+/// How a network is trained.
+struct TrainingOptions {
+  Index batch_size = 1024;       ///< samples per step
+  Index shard_size = 128;        ///< samples per tape; fixed, so results ignore the thread count
+  int max_epochs = 100;          ///< passes over the training samples
+  int patience = 10;             ///< epochs without a better validation score before stopping
+  double learning_rate = 5e-3;   ///< Adam's step size
+  double weight_decay = 0.0;     ///< decoupled (AdamW), per step, times the learning rate
+  double clip_norm = 5.0;        ///< gradient norm bound; 0 = none
+  std::uint64_t seed = 0;        ///< shuffling and dropout
+  int num_threads = 0;           ///< 0 = the process default
+  std::string stage = "train";   ///< name in progress reports
+};
+
+/// What validation says of the current weights.
+struct ValidationScore {
+  double score = 0.0;  ///< higher is better; decides early stopping
+  double loss = 0.0;   ///< for the curve
+};
+
+struct EpochRecord {
+  double training_loss = 0.0;
+  double validation_loss = 0.0;
+  double validation_score = 0.0;
+  double seconds = 0.0;
+};
+
+struct TrainingReport {
+  std::vector<EpochRecord> epochs;
+  int best_epoch = -1;      ///< whose weights were kept
+  std::string stop_reason;  ///< "max_epochs", "early_stopping" or "diverged"
+  double seconds = 0.0;
+};
+
+/// Builds the SUM of the losses of `rows` on the tape; called from several threads at once, each
+/// with its own tape and gradient. `rng` is seeded by (seed, step, shard): use it for dropout.
+using ShardLoss = std::function<autograd::Variable<float>(
+    const BoundParameters<float>& parameters, std::span<const Index> rows, Rng& rng)>;
+
+/// Scores the current parameters on held-out samples.
+using Validate = std::function<ValidationScore(const Parameters<float>& parameters)>;
+
+/// Adam with early stopping; on return `parameters` holds the weights of the best epoch.
+/// `row_costs` (may be empty; [n_samples]) orders the samples of a batch from costly to cheap
+/// before it is cut into shards, so that sequences of like length share a shard.
+/// Throws Diverged if no epoch ended with finite values, Interrupted if the callback said so
+/// (parameters then hold the best weights so far).
+TrainingReport train(Parameters<float>& parameters, Index n_samples, const ShardLoss& shard_loss,
+                     const Validate& validate, const TrainingOptions& options,
+                     const ProgressCallback& progress = {}, std::span<const Index> row_costs = {});
+
+}  // namespace ecseq::nn

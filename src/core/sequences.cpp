@@ -1,0 +1,97 @@
+#include "ecseq/core/sequences.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "ecseq/core/error.hpp"
+
+namespace ecseq {
+namespace {
+
+std::vector<std::int64_t> starts_of(const std::vector<std::int64_t>& offsets) {
+  if (offsets.empty()) throw InvalidArgument("offsets: expected at least one entry, got none");
+  return {offsets.begin(), offsets.end() - 1};
+}
+
+std::vector<std::int64_t> stops_of(const std::vector<std::int64_t>& offsets) {
+  return {offsets.begin() + 1, offsets.end()};
+}
+
+}  // namespace
+
+Sequences::Sequences(Matrix<float> values, const std::vector<std::int64_t>& offsets)
+    : Sequences(std::move(values), starts_of(offsets), stops_of(offsets)) {}
+
+Sequences::Sequences(Matrix<float> values, std::vector<std::int64_t> starts,
+                     std::vector<std::int64_t> stops)
+    : values_(std::move(values)), starts_(std::move(starts)), stops_(std::move(stops)) {
+  validate(view());
+}
+
+Sequences Sequences::windows(Index length) const {
+  if (length < 1) {
+    throw InvalidArgument("length: expected at least 1, got " + std::to_string(length));
+  }
+  Sequences out;
+  out.values_ = values_;
+  for (Index i = 0; i < size(); ++i) {
+    const auto begin = starts_[static_cast<std::size_t>(i)];
+    for (auto stop = begin + 1; stop <= stops_[static_cast<std::size_t>(i)]; ++stop) {
+      out.starts_.push_back(std::max<std::int64_t>(begin, stop - length));
+      out.stops_.push_back(stop);
+    }
+  }
+  return out;
+}
+
+Sequences Sequences::subset(const std::vector<Index>& rows) const {
+  Sequences out;
+  out.values_ = values_;
+  for (const Index row : rows) {
+    if (row < 0 || row >= size()) {
+      throw InvalidArgument("rows: index " + std::to_string(row) + " is outside 0.." +
+                            std::to_string(size() - 1));
+    }
+    out.starts_.push_back(starts_[static_cast<std::size_t>(row)]);
+    out.stops_.push_back(stops_[static_cast<std::size_t>(row)]);
+  }
+  return out;
+}
+
+void require_finite(MatrixView<float> x, const char* name) {
+  for (Index i = 0; i < x.rows; ++i) {
+    const float* row = x.row(i);
+    for (Index j = 0; j < x.cols; ++j) {
+      if (!std::isfinite(row[j])) {
+        throw InvalidArgument(std::string(name) + ": " +
+                              (std::isnan(row[j]) ? "NaN" : "infinity") + " at row " +
+                              std::to_string(i) + ", column " + std::to_string(j));
+      }
+    }
+  }
+}
+
+void validate(const SequencesView& sequences) {
+  if (sequences.features() < 1) throw InvalidArgument("values: expected at least one feature");
+  for (Index i = 0; i < sequences.size; ++i) {
+    const auto begin = sequences.starts[i];
+    const auto end = sequences.stops[i];
+    if (begin < 0 || end > sequences.values.rows) {
+      throw InvalidArgument("offsets: sequence " + std::to_string(i) + " is rows " +
+                            std::to_string(begin) + ".." + std::to_string(end) +
+                            " of a table of " + std::to_string(sequences.values.rows) + " rows");
+    }
+    if (end < begin) {
+      throw InvalidArgument("offsets: not increasing at sequence " + std::to_string(i) + " (" +
+                            std::to_string(begin) + " then " + std::to_string(end) + ")");
+    }
+    if (end == begin) {
+      throw InvalidArgument("sequence " + std::to_string(i) + " is empty: every sequence needs " +
+                            "at least one event");
+    }
+  }
+  require_finite(sequences.values, "values");
+}
+
+}  // namespace ecseq
