@@ -1,0 +1,107 @@
+#include "ecseq/kernels/nearest.hpp"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "ecseq/core/rng.hpp"
+
+namespace ecseq::kernels {
+namespace {
+
+Matrix<float> random_matrix(Index rows, Index cols, std::uint64_t seed) {
+  Rng rng(seed);
+  Matrix<float> x(rows, cols);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
+  return x;
+}
+
+// Sizes that are no multiple of any vector or tile on purpose.
+class NearestSizes : public ::testing::TestWithParam<std::tuple<Index, Index, Index>> {};
+
+TEST_P(NearestSizes, DenseEqualsTheScalarProduct) {
+  const auto [rows, in, out] = GetParam();
+  const Matrix<float> x = random_matrix(rows, in, 1), weight = random_matrix(in, out, 2);
+  const Matrix<float> bias = random_matrix(1, out, 3);
+  const PackedDense packed(weight, bias.data());
+  std::vector<float> y(static_cast<std::size_t>(rows * packed.padded()));
+  multiply(packed, x.data(), in, rows, y.data());
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < out; ++j) {
+      double expected = bias(0, j);
+      for (Index k = 0; k < in; ++k) expected += double(x(i, k)) * weight(k, j);
+      EXPECT_NEAR(y[static_cast<std::size_t>(i * packed.padded() + j)], expected, 1e-4);
+    }
+  }
+}
+
+TEST_P(NearestSizes, FindsWhatBruteForceFinds) {
+  const auto [rows, d, n] = GetParam();
+  const Matrix<float> x = random_matrix(rows, d, 4), points = random_matrix(n, d, 5);
+  const PackedDense packed = pack_points(points);
+  const Index k = std::min<Index>(n, 8);
+  std::vector<std::int64_t> index(static_cast<std::size_t>(rows * k)),
+      label(static_cast<std::size_t>(rows));
+  std::vector<float> distance(index.size()), nearest_distance(label.size()), scratch;
+  nearest(packed, x.data(), rows, k, index.data(), distance.data(), scratch);
+  assign_nearest(packed, x.data(), rows, label.data(), nearest_distance.data());
+  for (Index i = 0; i < rows; ++i) {
+    std::vector<double> exact(static_cast<std::size_t>(n));
+    for (Index j = 0; j < n; ++j) {
+      exact[static_cast<std::size_t>(j)] =
+          (x.row(i).cast<double>() - points.row(j).cast<double>()).squaredNorm();
+    }
+    std::vector<double> sorted = exact;
+    std::sort(sorted.begin(), sorted.end());
+    for (Index j = 0; j < k; ++j) {
+      const auto at = static_cast<std::size_t>(i * k + j);
+      EXPECT_NEAR(distance[at], sorted[static_cast<std::size_t>(j)], 1e-3);
+      EXPECT_NEAR(exact[static_cast<std::size_t>(index[at])], distance[at], 1e-3);
+    }
+    EXPECT_EQ(label[static_cast<std::size_t>(i)], index[static_cast<std::size_t>(i * k)]);
+    EXPECT_NEAR(nearest_distance[static_cast<std::size_t>(i)], sorted[0], 1e-3);
+  }
+}
+
+TEST_P(NearestSizes, ARowHasTheSameBitsAloneAndInABatch) {
+  const auto [rows, in, out] = GetParam();
+  const Matrix<float> x = random_matrix(rows, in, 6), weight = random_matrix(in, out, 7);
+  const PackedDense packed(weight, nullptr);
+  std::vector<float> batch(static_cast<std::size_t>(rows * packed.padded())),
+      alone(static_cast<std::size_t>(packed.padded()));
+  multiply(packed, x.data(), in, rows, batch.data());
+  for (Index i = 0; i < rows; ++i) {
+    multiply(packed, x.row(i).data(), in, 1, alone.data());
+    for (Index j = 0; j < out; ++j) {
+      EXPECT_EQ(alone[static_cast<std::size_t>(j)],
+                batch[static_cast<std::size_t>(i * packed.padded() + j)]);
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, NearestSizes,
+                         ::testing::Values(std::tuple<Index, Index, Index>{1, 1, 1},
+                                           std::tuple<Index, Index, Index>{13, 7, 5},
+                                           std::tuple<Index, Index, Index>{6, 33, 64},
+                                           std::tuple<Index, Index, Index>{31, 32, 500},
+                                           std::tuple<Index, Index, Index>{17, 3, 129}));
+
+TEST(Nearest, TiesGoToTheLowestNumber) {
+  Matrix<float> points = Matrix<float>::Zero(100, 3);
+  points.row(40).setConstant(1.0f);
+  points.row(77).setConstant(1.0f);
+  const PackedDense packed = pack_points(points);
+  const Matrix<float> x = Matrix<float>::Constant(1, 3, 1.0f);
+  std::int64_t label = -1, top[3];
+  float distance, distances[3];
+  std::vector<float> scratch;
+  assign_nearest(packed, x.data(), 1, &label, &distance);
+  nearest(packed, x.data(), 1, 3, top, distances, scratch);
+  EXPECT_EQ(label, 40);
+  EXPECT_EQ(top[0], 40);
+  EXPECT_EQ(top[1], 77);
+  EXPECT_EQ(top[2], 0);
+}
+
+}  // namespace
+}  // namespace ecseq::kernels
