@@ -1,0 +1,244 @@
+#include "ecseq/compress/kmeans.hpp"
+
+#include <faiss/Clustering.h>
+#include <faiss/Index.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/core/rng.hpp"
+#include "ecseq/kernels/nearest.hpp"
+
+namespace ecseq::compress {
+namespace {
+
+constexpr Index kChunk = 1024;
+
+/// Nearest point of every row; the same bits for every thread count.
+void assign_rows(const kernels::PackedDense& points, MatrixView<float> x, int threads,
+            std::int64_t* labels, float* distances) {
+  parallel_chunks(x.rows, kChunk, threads, [&](Index begin, Index end) {
+    kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
+  });
+}
+
+/// FAISS's row number; the name moved from faiss::Index to faiss between releases.
+using FaissRow = decltype(faiss::Index::ntotal);
+
+/// The assigner handed to FAISS: its k-means at the speed of our fused distance and argmin.
+class FusedAssigner final : public faiss::Index {
+ public:
+  FusedAssigner(ecseq::Index d, int threads, int iterations, const ProgressCallback& progress)
+      : faiss::Index(d), threads_(threads), iterations_(iterations), progress_(progress) {
+    is_trained = true;
+  }
+  void add(FaissRow n, const float* x) override {
+    points_ = kernels::pack_points({x, n, d});
+    ntotal = n;
+  }
+  void reset() override {
+    points_ = {};
+    ntotal = 0;
+  }
+  void search(FaissRow n, const float* x, FaissRow /*k = 1*/, float* distances,
+              FaissRow* labels, const faiss::SearchParameters* = nullptr) const override {
+    ecseq::report(progress_, {"compress", std::min(step_++, iterations_), iterations_, ""});
+    assign_rows(points_, {x, n, d}, threads_, labels, distances);
+  }
+
+ private:
+  int threads_;
+  int iterations_;
+  const ProgressCallback& progress_;
+  mutable int step_ = 0;
+  kernels::PackedDense points_;
+};
+
+/// FAISS sums the centroids with OpenMP; its result does not depend on the count, but the number
+/// of threads we were asked for has to hold there too.
+class OpenMpThreads {
+ public:
+  explicit OpenMpThreads(int threads) : before_(omp_get_max_threads()) {
+    omp_set_num_threads(threads);
+  }
+  ~OpenMpThreads() { omp_set_num_threads(before_); }
+  OpenMpThreads(const OpenMpThreads&) = delete;
+  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+
+ private:
+  int before_;
+};
+
+/// Lloyd's centroids, [K, h]; some may be duplicates or own no row.
+Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options, int threads,
+                              const ProgressCallback& progress) {
+  const OpenMpThreads scope(threads);
+  faiss::ClusteringParameters parameters;
+  parameters.niter = options.iterations;
+  parameters.seed = static_cast<int>(options.seed & 0x7fffffff);
+  parameters.min_points_per_centroid = 1;
+  parameters.max_points_per_centroid =
+      options.max_points_per_centroid > 0
+          ? static_cast<int>(std::min<Index>(options.max_points_per_centroid, 1 << 30))
+          : static_cast<int>(x.rows / options.n_representatives + 1);
+  faiss::Clustering clustering(static_cast<int>(x.cols),
+                               static_cast<int>(options.n_representatives), parameters);
+  FusedAssigner index(x.cols, threads, options.iterations, progress);
+  clustering.train(x.rows, x.data, index);
+  return Eigen::Map<const Matrix<float>>(clustering.centroids.data(), options.n_representatives,
+                                         x.cols);
+}
+
+/// Drops representatives without members and renumbers the assignment. Two equal centroids never
+/// both have members: ties go to the lower number.
+void drop_empty(Matrix<float>& centroids, std::vector<std::int64_t>& assignment) {
+  std::vector<std::int64_t> number(static_cast<std::size_t>(centroids.rows()), -1);
+  for (const auto label : assignment) number[static_cast<std::size_t>(label)] = 0;
+  Index kept = 0;
+  for (Index j = 0; j < centroids.rows(); ++j) {
+    if (number[static_cast<std::size_t>(j)] < 0) continue;
+    number[static_cast<std::size_t>(j)] = kept;
+    if (kept != j) centroids.row(kept) = centroids.row(j).eval();
+    ++kept;
+  }
+  centroids.conservativeResize(kept, Eigen::NoChange);
+  for (auto& label : assignment) label = number[static_cast<std::size_t>(label)];
+}
+
+void require_k(Index k, MatrixView<float> x) {
+  if (k < 1) {
+    throw InvalidArgument("n_representatives: expected at least 1, got " + std::to_string(k));
+  }
+  const Index distinct = count_distinct_rows(x, k);
+  if (distinct < k) {
+    throw InvalidArgument("n_representatives: " + std::to_string(k) + " asked for, but X has only " +
+                          std::to_string(distinct) + " distinct rows");
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Compression kmeans(MatrixView<float> x, MatrixView<float> labels, const KMeansOptions& options,
+                   const ProgressCallback& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  require_k(options.n_representatives, x);
+  const int threads = resolve_threads(options.num_threads);
+  Compression out;
+  Matrix<float> centroids = train_centroids(x, options, threads, progress);
+
+  out.assignment.resize(static_cast<std::size_t>(x.rows));
+  std::vector<float> distances(out.assignment.size());
+  assign_rows(kernels::pack_points(centroids), x, threads, out.assignment.data(), distances.data());
+  drop_empty(centroids, out.assignment);
+  out.representatives.vectors = std::move(centroids);
+  describe(out.representatives, x, labels, out.assignment, options.n_cases);
+
+  out.report.iterations = options.iterations;
+  out.report.objective = std::accumulate(distances.begin(), distances.end(), 0.0);
+  out.report.points_used =
+      options.max_points_per_centroid > 0
+          ? std::min(x.rows, options.max_points_per_centroid * options.n_representatives)
+          : x.rows;
+  out.report.requested = options.n_representatives;
+  out.report.seconds = seconds_since(start);
+  return out;
+}
+
+std::vector<Index> balanced_counts(Index total, const std::vector<Index>& distinct) {
+  std::vector<Index> counts(distinct.size(), 0);
+  std::vector<bool> open(distinct.size(), true);
+  Index left = total;
+  auto n_open = static_cast<Index>(distinct.size());
+  // Groups that cannot fill their share are settled first; the rest is shared out again.
+  for (bool settled = true; settled && n_open > 0;) {
+    settled = false;
+    const Index share = std::max<Index>(1, left / n_open);
+    for (std::size_t g = 0; g < distinct.size(); ++g) {
+      if (!open[g] || distinct[g] > share) continue;
+      counts[g] = distinct[g];
+      left -= counts[g];
+      open[g] = false;
+      --n_open;
+      settled = true;
+    }
+  }
+  for (std::size_t g = 0; g < distinct.size(); ++g) {
+    if (!open[g]) continue;
+    counts[g] = std::clamp<Index>((left + n_open - 1) / n_open, 1, distinct[g]);
+    left -= counts[g];
+    --n_open;
+  }
+  return counts;
+}
+
+Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
+                            const std::vector<int>& group, std::vector<Index> counts,
+                            const KMeansOptions& options, const ProgressCallback& progress) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto n_groups = static_cast<std::size_t>(*std::max_element(group.begin(), group.end()) + 1);
+  std::vector<std::vector<Index>> rows(n_groups);
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    rows[static_cast<std::size_t>(group[i])].push_back(static_cast<Index>(i));
+  }
+  std::vector<Matrix<float>> parts;
+  for (const auto& members : rows) parts.push_back(take_rows(x, members));
+  if (counts.empty()) {
+    if (options.n_representatives < static_cast<Index>(n_groups)) {
+      throw InvalidArgument("n_representatives: balanced k-means needs at least one for each of " +
+                            std::to_string(n_groups) + " groups, got " +
+                            std::to_string(options.n_representatives));
+    }
+    require_k(options.n_representatives, x);
+    std::vector<Index> distinct;
+    for (const auto& part : parts) {
+      distinct.push_back(count_distinct_rows(part, options.n_representatives));
+    }
+    counts = balanced_counts(options.n_representatives, distinct);
+  } else if (counts.size() != n_groups) {
+    throw InvalidArgument("n_representatives: " + std::to_string(counts.size()) +
+                          " numbers given for " + std::to_string(n_groups) + " groups");
+  }
+
+  Compression out;
+  out.assignment.resize(group.size());
+  std::vector<Matrix<float>> centroids;
+  Index total = 0;
+  for (std::size_t g = 0; g < n_groups; ++g) {
+    if (rows[g].empty()) continue;
+    KMeansOptions part_options = options;
+    part_options.n_representatives = counts[g];
+    part_options.seed = options.seed + g;
+    const Matrix<float> part_labels = take_rows(labels, rows[g]);
+    Compression part = kmeans(parts[g], part_labels, part_options, progress);
+    for (std::size_t i = 0; i < rows[g].size(); ++i) {
+      out.assignment[static_cast<std::size_t>(rows[g][i])] = total + part.assignment[i];
+    }
+    total += part.representatives.size();
+    out.report.objective += part.report.objective;
+    out.report.points_used += part.report.points_used;
+    out.report.requested += counts[g];
+    centroids.push_back(std::move(part.representatives.vectors));
+  }
+  out.representatives.vectors.resize(total, x.cols);
+  Index row = 0;
+  for (const auto& part : centroids) {
+    out.representatives.vectors.middleRows(row, part.rows()) = part;
+    row += part.rows();
+  }
+  describe(out.representatives, x, labels, out.assignment, options.n_cases);
+  out.report.iterations = options.iterations;
+  out.report.seconds = seconds_since(start);
+  return out;
+}
+
+}  // namespace ecseq::compress

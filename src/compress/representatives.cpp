@@ -1,0 +1,68 @@
+#include "ecseq/compress/representatives.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+#include <unordered_set>
+
+namespace ecseq::compress {
+namespace {
+
+double squared_distance(const float* a, const float* b, Index d) {
+  double sum = 0.0;
+  for (Index k = 0; k < d; ++k) {
+    const double difference = static_cast<double>(a[k]) - b[k];
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+}  // namespace
+
+void describe(Representatives& representatives, MatrixView<float> x, MatrixView<float> labels,
+              const std::vector<std::int64_t>& assignment, Index n_cases) {
+  const Index k = representatives.size();
+  const auto size = static_cast<std::size_t>(k);
+  representatives.mass.assign(size, 0.0);
+  representatives.spread.assign(size, 0.0);
+  representatives.label_sums = Matrix<double>::Zero(k, labels.cols);
+  representatives.cases = Matrix<std::int64_t>::Constant(k, n_cases, -1);
+  Matrix<double> case_distance = Matrix<double>::Zero(k, n_cases);
+  for (Index i = 0; i < x.rows; ++i) {
+    const Index j = assignment[static_cast<std::size_t>(i)];
+    const double distance = squared_distance(x.row(i), representatives.vectors.row(j).data(), x.cols);
+    representatives.mass[static_cast<std::size_t>(j)] += 1.0;
+    representatives.spread[static_cast<std::size_t>(j)] += distance;
+    for (Index c = 0; c < labels.cols; ++c) representatives.label_sums(j, c) += labels(i, c);
+    // Insert into the short sorted list of nearest members; earlier rows win ties.
+    Index place = n_cases;
+    while (place > 0 && (representatives.cases(j, place - 1) < 0 ||
+                         case_distance(j, place - 1) > distance)) {
+      --place;
+    }
+    for (Index m = n_cases - 1; m > place; --m) {
+      representatives.cases(j, m) = representatives.cases(j, m - 1);
+      case_distance(j, m) = case_distance(j, m - 1);
+    }
+    if (place < n_cases) {
+      representatives.cases(j, place) = i;
+      case_distance(j, place) = distance;
+    }
+  }
+  for (std::size_t j = 0; j < size; ++j) {
+    representatives.spread[j] /= std::max(1.0, representatives.mass[j]);
+  }
+}
+
+Index count_distinct_rows(MatrixView<float> x, Index enough) {
+  // -0 and +0 are one value, so the bytes are compared after adding zero.
+  const Matrix<float> normal = x.eigen().array() + 0.0f;
+  std::unordered_set<std::string_view> seen;
+  const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
+  for (Index i = 0; i < x.rows && static_cast<Index>(seen.size()) < enough; ++i) {
+    seen.emplace(reinterpret_cast<const char*>(normal.data() + i * x.cols), bytes);
+  }
+  return static_cast<Index>(seen.size());
+}
+
+}  // namespace ecseq::compress
