@@ -1,0 +1,277 @@
+#include "ecseq/nn/training.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <numeric>
+
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/kernels/flush_denormals.hpp"
+#include "ecseq/nn/adam.hpp"
+
+namespace ecseq::nn {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Tape = autograd::Tape<float>;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+bool all_finite(const std::vector<float>& x) {
+  return Eigen::Map<const Eigen::ArrayXf>(x.data(), static_cast<Index>(x.size())).allFinite();
+}
+
+std::string number(const char* format, double x) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, x);
+  return text;
+}
+
+/// As many tapes as threads ever ran at once. Which thread gets which tape does not matter:
+/// a tape carries memory from shard to shard, never values.
+class TapePool {
+ public:
+  std::unique_ptr<Tape> take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (free_.empty()) return std::make_unique<Tape>();
+    auto tape = std::move(free_.back());
+    free_.pop_back();
+    return tape;
+  }
+  void give_back(std::unique_ptr<Tape> tape) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_.push_back(std::move(tape));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Tape>> free_;
+};
+
+void check(const TrainingOptions& o, Index n_samples, std::size_t n_costs) {
+  const auto require = [](bool ok, const char* name, const char* expected, double got) {
+    if (ok) return;
+    throw InvalidArgument(std::string(name) + ": expected " + expected + ", got " +
+                          number("%g", got));
+  };
+  const auto real = [](auto x) { return static_cast<double>(x); };
+  require(n_samples >= 1, "n_samples", "at least 1", real(n_samples));
+  require(o.batch_size >= 1, "batch_size", "at least 1", real(o.batch_size));
+  require(o.shard_size >= 1, "shard_size", "at least 1", real(o.shard_size));
+  require(o.max_epochs >= 1, "max_epochs", "at least 1", o.max_epochs);
+  require(o.patience >= 1, "patience", "at least 1", o.patience);
+  require(std::isfinite(o.learning_rate) && o.learning_rate > 0, "learning_rate",
+          "a positive number", o.learning_rate);
+  require(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay", "a number >= 0",
+          o.weight_decay);
+  require(o.clip_norm >= 0, "clip_norm", "a number >= 0 (0 = none)", o.clip_norm);
+  require(n_costs == 0 || n_costs == static_cast<std::size_t>(n_samples), "row_costs",
+          "one cost per sample, or none", real(n_costs));
+}
+
+/// The state of one call of `train`.
+class Trainer {
+ public:
+  Trainer(Parameters<float>& parameters, Index n_samples, const ShardLoss& shard_loss,
+          const TrainingOptions& options, const ProgressCallback& progress,
+          std::span<const Index> row_costs)
+      : parameters_(parameters),
+        n_samples_(n_samples),
+        shard_loss_(shard_loss),
+        options_(options),
+        progress_(progress),
+        row_costs_(row_costs),
+        threads_(resolve_threads(options.num_threads)),
+        adam_(parameters.flat().size(), options.learning_rate, options.weight_decay),
+        gradient_(parameters.flat().size()) {}
+
+  /// One pass over the samples; returns the mean loss, which is not finite, with the parameters
+  /// left as they were before the step, as soon as a step's loss or gradient is not.
+  double epoch(Rng& shuffling) {
+    auto order = shuffling.permutation(n_samples_);
+    double loss = 0.0;
+    for (Index begin = 0; begin < n_samples_; begin += options_.batch_size) {
+      const Index end = std::min(n_samples_, begin + options_.batch_size);
+      const std::span<Index> batch(order.data() + begin, static_cast<std::size_t>(end - begin));
+      if (!row_costs_.empty()) {
+        std::stable_sort(batch.begin(), batch.end(), [&](Index a, Index b) {
+          return row_costs_[static_cast<std::size_t>(a)] > row_costs_[static_cast<std::size_t>(b)];
+        });
+      }
+      const double batch_loss = step(batch);
+      if (!std::isfinite(batch_loss)) return batch_loss;
+      loss += batch_loss;
+    }
+    return loss / static_cast<double>(n_samples_);
+  }
+
+  void set_message(std::string message) { message_ = std::move(message); }
+  void report_now() {
+    last_report_ = Clock::now();
+    report(progress_, {options_.stage, done_, n_samples_ * Index{options_.max_epochs}, message_});
+  }
+
+ private:
+  /// The sum of the losses of the batch; not finite if any part of the step is.
+  double step(std::span<const Index> batch) {
+    const auto size = static_cast<Index>(batch.size());
+    const Index n_shards = (size + options_.shard_size - 1) / options_.shard_size;
+    std::fill(gradient_.begin(), gradient_.end(), 0.0F);
+    double loss = 0.0;
+    // Shards run in waves, as long as the callback's patience and memory for gradients allow.
+    // Gradients are added shard by shard in order, so the length of a wave shows nowhere.
+    for (Index first = 0; first < n_shards;) {
+      const Index count = std::min(wave_, n_shards - first);
+      if (static_cast<Index>(slots_.size()) < count) slots_.resize(static_cast<std::size_t>(count));
+      const auto start = Clock::now();
+      parallel_for(count, threads_, [&](Index i) { run_shard(batch, first + i, slots_[at(i)]); });
+      const double seconds = seconds_since(start);
+      const kernels::FlushDenormals flush;
+      for (Index i = 0; i < count; ++i) {
+        loss += slots_[at(i)].loss;
+        as_array(gradient_) += as_array(slots_[at(i)].gradient);
+      }
+      first += count;
+      if (count == wave_ && seconds < 0.01) wave_ = std::min(kLongestWave, 2 * wave_);
+      if (seconds > 0.03) wave_ = std::max(Index{threads_}, wave_ / 2);
+      if (seconds_since(last_report_) > kReportSeconds) report_now();
+    }
+    ++steps_;
+    done_ += size;
+    const kernels::FlushDenormals flush;
+    as_array(gradient_) *= 1.0F / static_cast<float>(size);
+    double squares = 0.0;
+    for (const float g : gradient_) squares += static_cast<double>(g) * static_cast<double>(g);
+    const double norm = std::sqrt(squares);
+    if (!std::isfinite(loss)) return loss;
+    if (!std::isfinite(norm)) return std::numeric_limits<double>::quiet_NaN();
+    if (options_.clip_norm > 0 && norm > options_.clip_norm) {
+      as_array(gradient_) *= static_cast<float>(options_.clip_norm / norm);
+    }
+    adam_.step(parameters_.flat(), gradient_);
+    return loss;
+  }
+
+  struct Slot {
+    std::vector<float> gradient;
+    double loss = 0.0;
+  };
+
+  void run_shard(std::span<const Index> batch, Index shard, Slot& slot) {
+    const kernels::FlushDenormals flush;
+    const auto begin = static_cast<std::size_t>(shard * options_.shard_size);
+    const auto rows = batch.subspan(
+        begin, std::min(static_cast<std::size_t>(options_.shard_size), batch.size() - begin));
+    slot.gradient.assign(gradient_.size(), 0.0F);
+    // Stream 0 shuffles; (step, shard) pairs take the others.
+    Rng rng(options_.seed, ((steps_ + 1) << 20U) + static_cast<std::uint64_t>(shard));
+    auto tape = tapes_.take();
+    tape->reset();
+    const BoundParameters<float> bound(*tape, parameters_, slot.gradient);
+    const auto loss = shard_loss_(bound, rows, rng);
+    slot.loss = static_cast<double>(loss.value()(0, 0));
+    if (loss.needs_gradient()) tape->backward(loss);
+    tapes_.give_back(std::move(tape));
+  }
+
+  static std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+  static Eigen::Map<Eigen::ArrayXf> as_array(std::vector<float>& x) {
+    return {x.data(), static_cast<Index>(x.size())};
+  }
+
+  static constexpr Index kLongestWave = 64;
+  static constexpr double kReportSeconds = 0.025;
+
+  Parameters<float>& parameters_;
+  Index n_samples_;
+  const ShardLoss& shard_loss_;
+  const TrainingOptions& options_;
+  const ProgressCallback& progress_;
+  std::span<const Index> row_costs_;
+  int threads_;
+  Adam adam_;
+  std::vector<float> gradient_;
+  std::vector<Slot> slots_;
+  TapePool tapes_;
+  Index wave_ = threads_;
+  std::uint64_t steps_ = 0;
+  Index done_ = 0;
+  std::string message_;
+  Clock::time_point last_report_ = Clock::now();
+};
+
+}  // namespace
+
+TrainingReport train(Parameters<float>& parameters, Index n_samples, const ShardLoss& shard_loss,
+                     const Validate& validate, const TrainingOptions& options,
+                     const ProgressCallback& progress, std::span<const Index> row_costs) {
+  check(options, n_samples, row_costs.size());
+  const auto start = Clock::now();
+  TrainingReport report;
+  report.stop_reason = "max_epochs";
+  const std::vector<float> initial = parameters.flat();
+  std::vector<float> best;
+  Trainer trainer(parameters, n_samples, shard_loss, options, progress, row_costs);
+  Rng shuffling(options.seed);
+  try {
+    trainer.report_now();
+    for (int epoch = 0; epoch < options.max_epochs; ++epoch) {
+      const auto epoch_start = Clock::now();
+      EpochRecord record;
+      record.training_loss = trainer.epoch(shuffling);
+      bool finite = std::isfinite(record.training_loss) && all_finite(parameters.flat());
+      if (finite) {
+        const ValidationScore held_out =
+            validate ? validate(parameters)
+                     : ValidationScore{-record.training_loss, record.training_loss};
+        record.validation_loss = held_out.loss;
+        record.validation_score = held_out.score;
+        finite = std::isfinite(held_out.loss) && std::isfinite(held_out.score);
+      }
+      if (!finite) {
+        if (report.best_epoch < 0) {
+          throw Diverged("training diverged in epoch " + std::to_string(epoch + 1) + " (loss " +
+                         number("%g", record.training_loss) + ", validation loss " +
+                         number("%g", record.validation_loss) + "): lower learning_rate (now " +
+                         number("%g", options.learning_rate) + ") or clip_norm (now " +
+                         number("%g", options.clip_norm) + ", 0 = none)");
+        }
+        report.stop_reason = "diverged";
+        break;
+      }
+      record.seconds = seconds_since(epoch_start);
+      report.epochs.push_back(record);
+      if (report.best_epoch < 0 ||
+          record.validation_score >
+              report.epochs[static_cast<std::size_t>(report.best_epoch)].validation_score) {
+        report.best_epoch = epoch;
+        best = parameters.flat();
+      }
+      trainer.set_message("loss " + number("%.4g", record.training_loss) + ", validation " +
+                          number("%.4g", record.validation_score));
+      trainer.report_now();
+      if (epoch - report.best_epoch >= options.patience) {
+        report.stop_reason = "early_stopping";
+        break;
+      }
+    }
+  } catch (...) {
+    if (!best.empty()) {
+      parameters.flat() = best;
+    } else if (!all_finite(parameters.flat())) {
+      parameters.flat() = initial;
+    }
+    throw;
+  }
+  parameters.flat() = best;
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+}  // namespace ecseq::nn
