@@ -1,0 +1,39 @@
+# ecseq_library_settings(target level): what every build of the library's sources needs, be it
+# libecseq or one of the Python module's variants.
+function(ecseq_library_settings target level)
+  ecseq_march(${level} march)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  target_include_directories(
+    ${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
+  target_link_libraries(
+    ${target}
+    PUBLIC Eigen3::Eigen
+    PRIVATE nlohmann_json::nlohmann_json faiss LAPACK::LAPACK BLAS::BLAS OpenMP::OpenMP_CXX)
+  target_compile_definitions(
+    ${target}
+    PUBLIC
+      ECSEQ_VERSION="${PROJECT_VERSION}"
+      # Our loops own the threads; an Eigen product must never start a team of its own.
+      EIGEN_DONT_PARALLELIZE
+      # Eigen derives the alignment of its types, and with it how they are allocated and freed,
+      # from the -march of the file at hand: a matrix allocated in libecseq and freed by a caller
+      # compiled at another level would corrupt the heap. One alignment for every level makes the
+      # types the same on both sides, whatever flags the consumer chooses.
+      EIGEN_MAX_ALIGN_BYTES=64
+      EIGEN_MAX_STATIC_ALIGN_BYTES=64)
+  target_compile_options(${target} PRIVATE ${march} ${ECSEQ_WARNINGS})
+  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default)
+endfunction()
+
+# ecseq_internal_executable(target sources...): a test or benchmark. It uses the kernels' headers
+# directly, so it is compiled at the library's own level: two copies of one inline function, for
+# two instruction sets, must not meet in one program.
+function(ecseq_internal_executable target)
+  add_executable(${target} ${ARGN})
+  ecseq_march(${ECSEQ_ARCH} march)
+  target_compile_options(${target} PRIVATE ${march} ${ECSEQ_WARNINGS})
+  target_link_libraries(${target} PRIVATE ecseq::ecseq)
+endfunction()
+
+# -Wpsabi only says that passing wide vectors by value changed in GCC 4.6.
+set(ECSEQ_WARNINGS -Wall -Wextra -Wshadow -Wno-psabi)
