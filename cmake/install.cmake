@@ -32,6 +32,9 @@ get_target_property(definitions ecseq INTERFACE_COMPILE_DEFINITIONS)
 list(FILTER definitions EXCLUDE REGEX "ECSEQ_VERSION")
 list(TRANSFORM definitions PREPEND -D)
 list(JOIN definitions " " ECSEQ_PC_DEFINITIONS)
+# Found from where the file lies, so that the installed tree may be moved.
+file(RELATIVE_PATH ECSEQ_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" ECSEQ_PC_PREFIX ${ECSEQ_PC_PREFIX})
 configure_file(cmake/ecseq.pc.in ecseq.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/ecseq.pc
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT devel)
