@@ -64,7 +64,8 @@ TEST(Vec, SigmoidIsCloseToTheLibraryAndStaysInItsRange) {
 TEST(Vec, NaNStaysNaN) {
   const std::vector<float> nan(kLanes<float>, std::nanf(""));
   for (const float y : map(nan, [](Vec<float> v) { return tanh(v); })) EXPECT_TRUE(std::isnan(y));
-  for (const float y : map(nan, [](Vec<float> v) { return sigmoid(v); })) EXPECT_TRUE(std::isnan(y));
+  for (const float y : map(nan, [](Vec<float> v) { return sigmoid(v); }))
+    EXPECT_TRUE(std::isnan(y));
 }
 
 TEST(Vec, NaNInOneLaneTouchesNoOther) {

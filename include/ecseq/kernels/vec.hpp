@@ -14,6 +14,7 @@
 #endif
 
 #define ECSEQ_INLINE inline __attribute__((always_inline))
+#define ECSEQ_LAMBDA_INLINE __attribute__((always_inline))
 
 namespace ecseq::kernels {
 
