@@ -58,8 +58,9 @@ class EntityCase:
     known : bool
         Whether it had been seen before.
     facts : dict of str to float
-        What was known about it. The text uses ``events`` (seen so far), ``known_labels`` (in its
-        memory), ``positives`` (among them) and ``days_since_positive``, those that are present.
+        What was known about it, in the units that the names say; rates are log-odds above the
+        overall rate. The text uses ``events`` (seen so far), ``known_labels`` (in its memory),
+        ``positives`` (among them) and ``days_since_positive``, those that are present.
     contribution : float
         Change of the logit (of the value in a regression) because this entity is known.
     """
@@ -199,6 +200,40 @@ class Explanations(list[Explanation]):
         return records
 
 
+def entity_facts(names: Sequence[str], features: Sequence[float]) -> dict[str, float]:
+    """Facts of an `EntityCase` from the features that the model sees, by their names.
+
+    The model sees ``log(1 + x)`` of counts and ages: they are turned back. What was never there
+    (its age would be the longest that the model tells apart) is left out.
+    """
+    facts: dict[str, float] = {}
+    for name, feature in zip(names, features):
+        if name.startswith(("label rate", "label mean")):
+            facts[name] = float(feature)
+            continue
+        # Counts and ages went through float32: what is left of that is not worth showing.
+        value = round(float(np.expm1(feature)), 3)
+        unit, since, what = name.partition(" since ")
+        if since and value >= _NEVER * (24 if unit == "hours" and what == "last event" else 1):
+            continue
+        facts[name] = value
+        if what == "last positive" and unit in _UNITS_PER_DAY:
+            facts["days_since_positive"] = value / _UNITS_PER_DAY[unit]
+        elif name in _PLAIN_NAMES:
+            facts[_PLAIN_NAMES[name]] = value
+    return facts
+
+
+# The age in the entity memory's units that stands for "never", less the rounding of float32.
+_NEVER = 364.9
+_UNITS_PER_DAY = {"days": 1, "hours": 24, "minutes": 1440, "seconds": 86_400}
+_PLAIN_NAMES = {
+    "events in all history": "events",
+    "events": "events",
+    "labels in memory": "known_labels",
+    "labels": "known_labels",
+    "positives in memory": "positives",
+}
 _COLUMNS = [
     "row",
     "score",
@@ -248,7 +283,9 @@ def _entity_sentence(case: EntityCase) -> str:
 
 
 def _label_history(known: int, facts: dict[str, float]) -> str:
-    positives = round(facts.get("positives", 0))
+    if "positives" not in facts:
+        return f"{_count(known, 'label')} of it {'are' if known > 1 else 'is'} known"
+    positives = round(facts["positives"])
     if known == 1:
         text = f"its only known label was {'positive' if positives else 'negative'}"
     elif positives == 0:

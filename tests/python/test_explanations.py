@@ -6,7 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
+from ecseq._explanations import (
+    EntityCase,
+    Explanation,
+    Explanations,
+    SimilarCase,
+    entity_facts,
+)
 
 
 def similar(contribution=0.8, representative=17, **change):
@@ -64,13 +70,17 @@ def test_scores_come_first():
             "Its terminal T-381: none of its last 24 known labels was positive (-0.6).",
         ),
         (
-            entity(-0.1, known_labels=1),
+            entity(-0.1, known_labels=1, positives=0),
             "Its terminal T-381: its only known label was negative (-0.1).",
         ),
         (
             entity(0.0, events=1),
             "Its terminal T-381 was seen before in 1 event, "
             "but no label of it is known yet (+0.0).",
+        ),
+        (
+            entity(known_labels=24, events=60),
+            "Its terminal T-381: 24 labels of it are known (+2.9).",
         ),
         (entity(-0.3, known=False), "Its terminal T-381 was never seen before (-0.3)."),
         (
@@ -101,6 +111,47 @@ def test_the_largest_effects_are_told_and_the_rest_summed():
     groups = [line.split()[3] for line in text.splitlines() if line.startswith("It resembles")]
     assert groups == ["1", "3", "2"]
     assert "2 other groups of similar sequences have a smaller effect each (-0.3 in sum)." in text
+
+
+def test_entity_facts_turn_the_logarithms_back():
+    features = {
+        "events in 7 days": 4,
+        "events in all history": 60,
+        "labels in memory": 6,
+        "positives in memory": 3,
+        "days since last positive": 2.5,
+        "days since last negative": 365.0,
+        "hours since last event": 400.0,
+    }
+    names = [*features, "label rate in 7 days"]
+    seen = np.append(np.log1p(list(features.values())), -1.5).astype(np.float32)
+    assert entity_facts(names, seen.tolist()) == {
+        "events in 7 days": 4,
+        "events in all history": 60,
+        "events": 60,
+        "labels in memory": 6,
+        "known_labels": 6,
+        "positives in memory": 3,
+        "positives": 3,
+        "days since last positive": 2.5,
+        "days_since_positive": 2.5,
+        "hours since last event": 400,
+        "label rate in 7 days": -1.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "days"),
+    [("hours since last positive", 12, 0.5), ("time since last positive", 12, None)],
+)
+def test_entity_facts_in_other_units(name, value, days):
+    assert entity_facts([name], [np.log1p(value)]).get("days_since_positive") == days
+
+
+def test_entity_facts_of_an_entity_never_seen_hold_no_age():
+    names = ["labels in memory", "days since last positive", "hours since last event"]
+    facts = entity_facts(names, np.log1p(np.float32([0, 365, 8760])).tolist())
+    assert facts == {"labels in memory": 0, "known_labels": 0}
 
 
 def test_nothing_related():
