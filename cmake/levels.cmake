@@ -3,20 +3,6 @@
 
 include(CheckCXXSourceCompiles)
 
-# The compiler's option for a level ("v3"), for a value of ECSEQ_ARCH ("x86-64-v3", "native"),
-# or nothing for "base" and "default".
-function(ecseq_march level out)
-  if(level MATCHES "^(base|default)$")
-    set(${out} "" PARENT_SCOPE)
-  elseif(level STREQUAL "v1")
-    set(${out} -march=x86-64 PARENT_SCOPE)
-  elseif(level MATCHES "^v[234]$")
-    set(${out} -march=x86-64-${level} PARENT_SCOPE)
-  else()
-    set(${out} -march=${level} PARENT_SCOPE)
-  endif()
-endfunction()
-
 # The highest level the building machine can run, as the compiler reads it from the CPU.
 function(ecseq_native_level out)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
@@ -43,4 +29,21 @@ function(ecseq_native_level out)
     set(best ${level})
   endforeach()
   set(${out} ${best} PARENT_SCOPE)
+endfunction()
+
+# The compiler's option for a level ("v3"), for a value of ECSEQ_ARCH ("x86-64-v3", "native",
+# "best"), or nothing for "base" and "default".
+function(ecseq_march level out)
+  if(level STREQUAL "best")
+    ecseq_native_level(level)
+  endif()
+  if(level MATCHES "^(base|default)$")
+    set(${out} "" PARENT_SCOPE)
+  elseif(level STREQUAL "v1")
+    set(${out} -march=x86-64 PARENT_SCOPE)
+  elseif(level MATCHES "^v[234]$")
+    set(${out} -march=x86-64-${level} PARENT_SCOPE)
+  else()
+    set(${out} -march=${level} PARENT_SCOPE)
+  endif()
 endfunction()

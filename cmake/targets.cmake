@@ -1,5 +1,6 @@
 # ecseq_library_settings(target level): what every build of the library's sources needs, be it
-# libecseq or one of the Python module's variants.
+# libecseq or one of the Python module's variants. Both are compiled by the same command, so that
+# a compiler cache does the work once.
 function(ecseq_library_settings target level)
   ecseq_march(${level} march)
   target_compile_features(${target} PUBLIC cxx_std_20)
@@ -22,7 +23,8 @@ function(ecseq_library_settings target level)
       EIGEN_MAX_ALIGN_BYTES=64
       EIGEN_MAX_STATIC_ALIGN_BYTES=64)
   target_compile_options(${target} PRIVATE ${march} ${ECSEQ_WARNINGS})
-  set_target_properties(${target} PROPERTIES CXX_VISIBILITY_PRESET default)
+  set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE ON
+                        CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
 # ecseq_internal_executable(target sources...): a test or benchmark. It uses the kernels' headers

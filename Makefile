@@ -1,0 +1,105 @@
+# Each target installs what it still needs: Debian packages through apt, Python packages into
+# .venv. The second time only what changed is rebuilt.
+
+VENV ?= .venv
+PYTHON3 ?= python3
+BUILD := build/release
+STAMPS := $(VENV)/.stamps
+VENV_BIN := $(abspath $(VENV))/bin
+
+DEBIAN_PACKAGES := g++ cmake ninja-build ccache pkg-config libeigen3-dev libfaiss-dev \
+  libopenblas-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev python3-dev python3-venv
+
+SOURCES := CMakeLists.txt pyproject.toml \
+  $(shell find cmake include src python -type f ! -path '*/__pycache__/*')
+CPP_FILES = $(shell find include src python tests benchmarks examples -name '*.[ch]pp')
+PYTHON_FILES := python tests benchmarks examples
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-cpp test-python bench lint format clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	  column -t -s '|' 2>/dev/null || grep '##' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMPS)/package ## simulated card payments, the whole job, ecseq-demo/report.html
+	$(VENV_BIN)/ecseq demo
+
+test: test-cpp test-python ## all tests: C++ (ctest), then Python (pytest)
+
+# In this order also under `make -j`: the output ends with pytest's summary.
+test-python: test-cpp $(STAMPS)/package ## the Python tests, after the C++ tests
+	$(VENV_BIN)/python -m pytest tests/python
+
+test-cpp: $(STAMPS)/debian ## the C++ tests and the tests of the installed package
+	$(configure)
+	cmake --build --preset release
+	ctest --preset release --output-on-failure
+
+bench: $(STAMPS)/debian ## build the benchmarks and run each
+	$(configure)
+	cmake --build --preset release
+	@set -e; for program in $$(find $(BUILD)/benchmarks -maxdepth 1 -type f -perm -u+x | sort); do \
+	  echo "== $$program"; "$$program"; done
+
+lint: $(STAMPS)/dev ## formatting, ruff, mypy; changes nothing
+	@echo $(CPP_FILES) | xargs $(VENV_BIN)/clang-format --dry-run -Werror
+	$(VENV_BIN)/ruff check $(PYTHON_FILES)
+	$(VENV_BIN)/ruff format --check $(PYTHON_FILES)
+	$(VENV_BIN)/mypy
+
+format: $(STAMPS)/dev ## rewrite the sources as `make lint` wants them
+	@echo $(CPP_FILES) | xargs $(VENV_BIN)/clang-format -i
+	$(VENV_BIN)/ruff check --fix $(PYTHON_FILES)
+	$(VENV_BIN)/ruff format $(PYTHON_FILES)
+
+clean: ## remove what these targets made, .venv included
+	rm -rf $(BUILD) build/python $(VENV) ecseq-demo .mypy_cache .pytest_cache .ruff_cache
+
+launcher = $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+configure = cmake --preset release $(launcher)
+
+# Debian packages: only those missing, with sudo where we are not root. Elsewhere than on Debian
+# the list is shown, and the compiler will tell what is not there.
+$(STAMPS)/debian: Makefile
+	@if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then \
+	  echo "Not a Debian system. Needed, by Debian's names: $(DEBIAN_PACKAGES)"; \
+	else \
+	  missing=""; for package in $(DEBIAN_PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' \
+	      || missing="$$missing $$package"; \
+	  done; \
+	  if [ -n "$$missing" ]; then \
+	    if [ "$$(id -u)" = 0 ]; then root=""; \
+	    elif command -v sudo >/dev/null; then root=sudo; \
+	    else \
+	      echo "Missing Debian packages, and neither root nor sudo to install them. Run as root:" >&2; \
+	      echo "  apt-get install$$missing" >&2; exit 1; \
+	    fi; \
+	    echo "Installing:$$missing"; \
+	    $$root apt-get update -q && \
+	    $$root env DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -q -y --no-install-recommends $$missing || exit 1; \
+	  fi; \
+	fi
+	@mkdir -p $(@D) && touch $@
+
+# The tools that build the package live in .venv too: an isolated build would compile everything
+# again each time, for its paths change.
+$(STAMPS)/venv: $(STAMPS)/debian
+	$(PYTHON3) -m venv $(VENV)
+	$(VENV_BIN)/pip install -q --upgrade 'pip>=23.1' 'scikit-build-core>=0.10' 'pybind11>=2.11'
+	@touch $@
+
+$(STAMPS)/package: $(STAMPS)/venv $(SOURCES)
+	$(if $(shell command -v ccache),CMAKE_CXX_COMPILER_LAUNCHER=ccache) \
+	  $(VENV_BIN)/pip install -q --no-build-isolation -C build-dir=build/python '.[test]'
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/venv pyproject.toml
+	$(VENV_BIN)/pip install -q 'clang-format==14.0.6' 'mypy>=1.8' 'ruff>=0.5' \
+	  'numpy>=1.23' 'scikit-learn>=1.3' 'typer>=0.12' 'rich>=13'
+	@touch $@
