@@ -17,22 +17,28 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import ecseq
-from ecseq.demo.evaluation import binary_metrics, mean_and_deviation, paired_difference
 from ecseq.demo.report import (
+    METRIC_NAMES,
     DataSummary,
     DemoResults,
     ExplainedCase,
     RepresentativeMap,
     Variant,
+    mean_and_deviation,
     write_report,
 )
 from ecseq.demo.simulator import LABEL_DELAY_DAYS, ORDINARY, STOLEN_CARD, simulate
 from ecseq.demo.splitting import TimeSplit, split_by_time
+from ecseq.metrics import binary_metrics, paired_difference
 
 Say = Callable[[str], None]
 
 FEATURES = ("log_amount", "log_gap", "hour_sin", "hour_cos", "weekend")
 BASE = "base encoder (LSTM)"
+CONTROLS = {
+    "logistic_regression": "logistic regression on its embedding",
+    "mlp": "small neural network on its embedding",
+}
 _SHOWN_EVENTS = 7
 _DAY = 86_400.0
 
@@ -125,7 +131,7 @@ def _run_seed(options: DemoOptions, seed: int, say: Say) -> _Job:
         random_state=seed,
         num_threads=options.num_threads,
     )
-    encoder.fit(training, labels[split.training], validation=(validation, labels[split.validation]))
+    encoder.fit(training, validation=validation)
     encoder_seconds = time.perf_counter() - started
     test = windows[split.test]
     job = _Job(frame, windows, split, labels, encoder.predict_proba(test)[:, 1])
@@ -143,16 +149,14 @@ def _run_seed(options: DemoOptions, seed: int, say: Say) -> _Job:
             random_state=seed,
             num_threads=options.num_threads,
         )
-        model.fit(
-            training, labels[split.training], validation=(validation, labels[split.validation])
-        )
+        model.fit(training, validation=validation)
         fit_seconds = time.perf_counter() - started
         job.scores[name] = np.asarray(model.replay(windows[later]))[is_test]
         job.models[name] = model
         measured = binary_metrics(labels[split.test], job.scores[name])
         say(f"seed {seed}: {name:<24}{_in_words(measured)}  ({fit_seconds:.1f} s)")
-        job.seconds = {"train encoder": encoder_seconds, **model.fit_report_["seconds"]}
-    job.seconds.pop("total", None)
+        stages = {**model.fit_report_["seconds"], "encoder": encoder_seconds}
+        job.seconds = {stage: value for stage, value in stages.items() if stage != "total"}
     return job
 
 
@@ -246,32 +250,31 @@ def _write_results(results: DemoResults, path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["seed", "model", *results.base.metrics[0]])
         for variant in (results.base, *results.variants):
-            for seed, measured in zip(results.seeds, variant.metrics, strict=True):
+            for seed, measured in zip(results.seeds, variant.metrics):
                 writer.writerow([seed, variant.name, *(f"{v:.6f}" for v in measured.values())])
 
 
 def _say_table(results: DemoResults, say: Say) -> None:
-    metrics = {"auc": "AUC", "ap": "AP", "recall_at_p90": "R@P0.9"}
+    several = len(results.seeds) > 1
     say("")
-    say(f"{'in percent, on the test part':<30}" + "".join(f"{n:>16}" for n in metrics.values()))
-    for variant in (results.base, *results.variants):
+    say(
+        f"{'in percent, on the test part':<38}" + "".join(f"{n:>17}" for n in METRIC_NAMES.values())
+    )
+    for variant in (results.base, *results.controls, *results.variants):
         cells, gains = [], []
-        for metric in metrics:
+        for metric in METRIC_NAMES:
             values = [measured[metric] for measured in variant.metrics]
             base = [measured[metric] for measured in results.base.metrics]
             mean, deviation = mean_and_deviation(values)
-            spread = f" ± {100 * deviation:.1f}" if len(values) > 1 else ""
-            cells.append(f"{100 * mean:.1f}{spread}")
-            difference = paired_difference(values, base)
-            interval = (
-                f" [{100 * difference.low:.0f}, {100 * difference.high:.0f}]"
-                if len(values) > 1
-                else ""
-            )
-            gains.append(f"{100 * difference.mean:+.1f}{interval}")
-        say(f"{variant.name:<30}" + "".join(f"{cell:>16}" for cell in cells))
+            cells.append(f"{100 * mean:.1f}" + (f" ± {100 * deviation:.1f}" if several else ""))
+            gain = f"{100 * (mean - mean_and_deviation(base)[0]):+.1f}"
+            if several:
+                difference = paired_difference(values, base)
+                gain += f" [{100 * difference.low:.0f}, {100 * difference.high:.0f}]"
+            gains.append(gain)
+        say(f"{variant.name:<38}" + "".join(f"{cell:>17}" for cell in cells))
         if variant is not results.base:
-            say(f"{'  against the base':<30}" + "".join(f"{gain:>16}" for gain in gains))
+            say(f"{'  against the base':<38}" + "".join(f"{gain:>17}" for gain in gains))
 
 
 def run_demo(options: DemoOptions | None = None, say: Say = print) -> DemoResults:
@@ -286,8 +289,9 @@ def run_demo(options: DemoOptions | None = None, say: Say = print) -> DemoResult
     started = time.perf_counter()
     names = list(_relations())
     main = names[-1]
-    base_metrics, labels, base_scores, main_scores, controls = [], [], [], [], []
+    base_metrics, labels, base_scores, main_scores = [], [], [], []
     metrics: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    controls: dict[str, list[dict[str, float]]] = {name: [] for name in CONTROLS}
     seconds: dict[str, float] = {}
     first: _Job | None = None
     for seed in range(options.n_seeds):
@@ -299,7 +303,9 @@ def run_demo(options: DemoOptions | None = None, say: Say = print) -> DemoResult
         base_metrics.append(binary_metrics(test_labels, job.base_scores))
         for name in names:
             metrics[name].append(binary_metrics(test_labels, job.scores[name]))
-        controls.append(job.models[main].fit_report_["validation"])
+        for name in CONTROLS:
+            scores = job.models[main].control_scores(job.windows[job.split.test], name)
+            controls[name].append(binary_metrics(test_labels, scores))
         for stage, value in job.seconds.items():
             seconds[stage] = seconds.get(stage, 0.0) + value / options.n_seeds
         first = first or job
@@ -325,7 +331,7 @@ def run_demo(options: DemoOptions | None = None, say: Say = print) -> DemoResult
             Variant(name, tuple(metrics[name]), tuple(main_scores) if name == main else ())
             for name in names
         ),
-        controls=tuple(controls),
+        controls=tuple(Variant(CONTROLS[name], tuple(controls[name])) for name in CONTROLS),
         representatives=RepresentativeMap(
             vectors=np.asarray(representatives.vectors, dtype=np.float64),
             mass=np.asarray(representatives.mass, dtype=np.float64),
