@@ -34,16 +34,25 @@ Index packed_lstm_size(Index inputs, Index hidden) {
   return round_up<Scalar>(hidden) * 4 * (inputs + hidden + 1);
 }
 
+/// The weights that `pack_lstm` wrote to `memory`.
+template <class Scalar>
+LstmWeights<Scalar> lstm_weights_at(Index inputs, Index hidden, const Scalar* memory) {
+  LstmWeights<Scalar> out;
+  out.inputs = inputs;
+  out.hidden = hidden;
+  out.padded = round_up<Scalar>(hidden);
+  out.panels = memory;
+  out.bias = memory + out.blocks() * out.panel_size();
+  return out;
+}
+
 /// weight_input: [inputs, 4 hidden], weight_hidden: [hidden, 4 hidden], bias: [1, 4 hidden],
 /// memory: [packed_lstm_size], aligned to kVectorBytes.
 template <class Scalar>
 LstmWeights<Scalar> pack_lstm(MatrixView<Scalar> weight_input, MatrixView<Scalar> weight_hidden,
                               const Scalar* bias, Scalar* memory) {
   constexpr Index kWidth = kLanes<Scalar>;
-  LstmWeights<Scalar> out;
-  out.inputs = weight_input.rows;
-  out.hidden = weight_hidden.rows;
-  out.padded = round_up<Scalar>(out.hidden);
+  const auto out = lstm_weights_at<Scalar>(weight_input.rows, weight_hidden.rows, memory);
   const auto place = [&](const Scalar* row, Index block, Scalar* to) {
     const Index first = block * kWidth;
     const Index count = std::min(kWidth, out.hidden - first);
@@ -53,12 +62,10 @@ LstmWeights<Scalar> pack_lstm(MatrixView<Scalar> weight_input, MatrixView<Scalar
     }
   };
   Scalar* to = memory;
-  out.panels = to;
   for (Index block = 0; block < out.blocks(); ++block) {
     for (Index k = 0; k < out.hidden; ++k, to += 4 * kWidth) place(weight_hidden.row(k), block, to);
     for (Index k = 0; k < out.inputs; ++k, to += 4 * kWidth) place(weight_input.row(k), block, to);
   }
-  out.bias = to;
   for (Index block = 0; block < out.blocks(); ++block, to += 4 * kWidth) place(bias, block, to);
   return out;
 }

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <span>
+
+namespace ecseq::nn {
+
+/// Ranking quality of `scores` for `labels` (1 = positive, 0 = negative), ties counted as
+/// scikit-learn counts them, in O(n log n). NaN where it is undefined: a score is NaN, or a class
+/// is missing (average precision and recall need a positive only). Throws InvalidArgument where
+/// the lengths differ.
+
+/// P(score of a positive > score of a negative) + P(equal) / 2.
+double roc_auc(std::span<const float> scores, std::span<const float> labels);
+
+/// Sum over distinct thresholds of precision times the recall gained there.
+double average_precision(std::span<const float> scores, std::span<const float> labels);
+
+/// The largest recall of a threshold whose precision is at least `precision`; 0 where none is.
+double recall_at_precision(std::span<const float> scores, std::span<const float> labels,
+                           double precision);
+
+}  // namespace ecseq::nn
