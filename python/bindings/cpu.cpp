@@ -62,8 +62,8 @@ PyObject* py_level(PyObject*, PyObject*) { return PyUnicode_FromString(level());
 
 PyMethodDef methods[] = {{"level", py_level, METH_NOARGS, "The highest level this machine runs."},
                          {nullptr, nullptr, 0, nullptr}};
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "_cpu", nullptr, 0, methods,
-                      nullptr,               nullptr, nullptr, nullptr};
+PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_cpu", nullptr, 0, methods, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 

@@ -8,5 +8,8 @@ PYBIND11_MODULE(ECSEQ_MODULE_NAME, m) {
   m.attr("__name__") = "ecseq._core";
   m.attr("level") = ECSEQ_MODULE_LEVEL;
   m.attr("version") = ECSEQ_VERSION;
+  ecseq::bindings::register_errors(m);
   ecseq::bindings::register_core(m);
+  ecseq::bindings::register_encoders(m);
+  ecseq::bindings::register_pipeline(m);
 }

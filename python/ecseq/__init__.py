@@ -1,6 +1,30 @@
-"""Event sequences scored through representatives."""
+"""Event sequences scored through representatives (ECSeq, arXiv 2406.02979)."""
 
+from ecseq._core import ModelFileError, TrainingDiverged, set_num_threads
 from ecseq._core import version as __version__
 from ecseq._dispatch import cpu_info
+from ecseq._encoder import SequenceEncoder
+from ecseq._estimators import ECSeqClassifier, ECSeqRegressor, Representatives, load
+from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
+from ecseq._relations import EntityRelation, SimilarityRelation
+from ecseq._sequences import Sequences
 
-__all__ = ["__version__", "cpu_info"]
+__all__ = [
+    "ECSeqClassifier",
+    "ECSeqRegressor",
+    "EntityCase",
+    "EntityRelation",
+    "Explanation",
+    "Explanations",
+    "ModelFileError",
+    "Representatives",
+    "SequenceEncoder",
+    "Sequences",
+    "SimilarCase",
+    "SimilarityRelation",
+    "TrainingDiverged",
+    "__version__",
+    "cpu_info",
+    "load",
+    "set_num_threads",
+]

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/nn/feed_forward.hpp"
+
+namespace ecseq::gnn {
+
+/// One GraphSAGE-mean layer (Hamilton et al. 2017; ECSeq section III-D) and a linear head:
+///
+///   z = act(W_self x_t + sum over relations r of W_r m_r + b),   y = W_out z + b_out,
+///   m_r = weighted mean over the representatives j that relation r attaches to t of node_r(j).
+///
+/// No target is attached to a target, and the representatives' node features are fixed while the
+/// layer trains, so m_r is computed once per target. Then
+/// W_self x + W_1 m_1 + ... = [W_self; W_1; ...]^T [x, m_1, ...]: a dense layer over the blocks.
+/// This class says which columns belong to what; the dense layer does the arithmetic.
+class SageMean {
+ public:
+  struct Block {
+    std::string name;  ///< "self", "similarity", or the entity's name
+    Index begin = 0;   ///< first input column
+    Index size = 0;
+  };
+
+  /// Appends a block of input columns; its number.
+  std::size_t add_block(std::string name, Index size) {
+    blocks_.push_back({std::move(name), width_, size});
+    width_ += size;
+    return blocks_.size() - 1;
+  }
+  /// hidden = 0: no hidden layer and no activation, the collapsed linear form.
+  void create(Index hidden, Index outputs, Rng& rng) {
+    network_ = nn::FeedForward(width_, hidden, outputs, rng);
+  }
+
+  const std::vector<Block>& blocks() const { return blocks_; }
+  /// Columns of the input [x, m_1, m_2, ...].
+  Index width() const { return width_; }
+  nn::FeedForward& network() { return network_; }
+  const nn::FeedForward& network() const { return network_; }
+
+ private:
+  std::vector<Block> blocks_;
+  Index width_ = 0;
+  nn::FeedForward network_;
+};
+
+}  // namespace ecseq::gnn

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/core/targets.hpp"
+
+namespace ecseq::pipeline {
+
+/// output = base_weight * base + head_weight * head + bias, fitted on validation rows by maximum
+/// likelihood (least squares for regression). If the stacked output is worse than the base there
+/// by any of its metrics, the gate keeps the base alone: relations never cost accuracy where it
+/// could be seen.
+struct Gate {
+  bool stacked = false;
+  double base_weight = 1.0;
+  double head_weight = 0.0;
+  double bias = 0.0;
+
+  /// base, head: [n, outputs]
+  Matrix<float> apply(const Matrix<float>& base, const Matrix<float>& head) const;
+};
+
+/// base, head: [n, outputs] on the validation rows.
+Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y);
+
+}  // namespace ecseq::pipeline

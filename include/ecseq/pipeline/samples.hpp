@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/core/sequences.hpp"
+#include "ecseq/relation/entity_memory.hpp"
+
+namespace ecseq::pipeline {
+
+/// The entity of each row under one name ("terminal_id").
+struct EntityColumn {
+  std::string by;
+  std::vector<relation::EntityKey> keys;  ///< [n]; kNoEntity where the row has none
+};
+
+/// Rows to learn from or to score: embeddings from anywhere, or sequences for the model's own
+/// encoder; and what relates them.
+struct Samples {
+  MatrixView<float> embedding;              ///< [n, h], or empty
+  std::optional<SequencesView> sequences;   ///< or these
+  std::vector<EntityColumn> entities;
+  std::vector<double> times;                ///< [n] seconds, or empty
+  /// [n], or empty for 0, 1, ...: what typical cases call the rows of the training part.
+  std::vector<std::int64_t> row_numbers;
+
+  Index size() const { return sequences ? sequences->size : embedding.rows; }
+};
+
+}  // namespace ecseq::pipeline

@@ -1,0 +1,108 @@
+#pragma once
+
+// NumPy arrays to the library's views and back. Arrays arrive C-contiguous and of the right dtype:
+// the Python layer sees to that, so nothing is copied on the way in.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/core/progress.hpp"
+#include "ecseq/core/sequences.hpp"
+#include "ecseq/core/targets.hpp"
+
+namespace ecseq::bindings {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+using DoubleArray = py::array_t<double, py::array::c_style>;
+using IntArray = py::array_t<std::int64_t, py::array::c_style>;
+using KeyArray = py::array_t<std::uint64_t, py::array::c_style>;
+
+inline MatrixView<float> view(const FloatArray& x) {
+  if (x.ndim() != 2) throw InvalidArgument("X: expected a matrix [rows, columns]");
+  return {x.data(), x.shape(0), x.shape(1)};
+}
+
+inline SequencesView view(const FloatArray& values, const IntArray& starts, const IntArray& stops) {
+  if (starts.ndim() != 1 || stops.ndim() != 1 || starts.size() != stops.size()) {
+    throw InvalidArgument("starts, stops: expected two arrays [n]");
+  }
+  return {view(values), starts.data(), stops.data(), starts.size()};
+}
+
+template <class Array>
+auto to_vector(const Array& x) {
+  return std::vector<typename Array::value_type>(x.data(), x.data() + x.size());
+}
+
+/// Hands the matrix's memory to NumPy without a copy.
+template <class Scalar>
+py::array_t<Scalar> to_array(Matrix<Scalar> matrix) {
+  auto* owner = new Matrix<Scalar>(std::move(matrix));
+  py::capsule free(owner, [](void* p) { delete static_cast<Matrix<Scalar>*>(p); });
+  return py::array_t<Scalar>({owner->rows(), owner->cols()}, owner->data(), free);
+}
+
+inline Targets to_targets(const std::string& task, int n_classes, const FloatArray& y) {
+  Targets targets;
+  targets.task = task == "binary"       ? Task::kBinary
+                 : task == "multiclass" ? Task::kMulticlass
+                                        : Task::kRegression;
+  targets.n_classes = n_classes;
+  targets.values = to_vector(y);
+  return targets;
+}
+
+inline std::string task_name(Task task) {
+  switch (task) {
+    case Task::kBinary:
+      return "binary";
+    case Task::kMulticlass:
+      return "multiclass";
+    case Task::kRegression:
+      break;
+  }
+  return "regression";
+}
+
+/// value = options[name] where it is given.
+template <class T>
+void read(const py::dict& options, const char* name, T& value) {
+  if (options.contains(name)) value = options[name].cast<T>();
+}
+
+/// Forwards progress to a Python callable (stage, done, total, message), or to nobody, and lets
+/// Ctrl-C through: what Python raises leaves the C++ call as it is.
+inline ProgressCallback to_progress(const py::object& callback) {
+  auto shared = std::shared_ptr<py::object>(new py::object(callback), [](py::object* object) {
+    const py::gil_scoped_acquire gil;
+    delete object;
+  });
+  return [shared](const Progress& progress) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!shared->is_none()) {
+      (*shared)(progress.stage, progress.done, progress.total, progress.message);
+    }
+    return true;
+  };
+}
+
+/// Runs `work` without the GIL.
+template <class Work>
+auto released(Work&& work) {
+  const py::gil_scoped_release release;
+  return work();
+}
+
+}  // namespace ecseq::bindings

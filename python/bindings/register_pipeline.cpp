@@ -1,0 +1,304 @@
+#include <cmath>
+
+#include "convert.hpp"
+#include "ecseq/pipeline/model.hpp"
+#include "ecseq/pipeline/split.hpp"
+#include "ecseq/relation/entity_key.hpp"
+#include "register.hpp"
+
+namespace ecseq::bindings {
+namespace {
+
+using pipeline::Model;
+using pipeline::ModelOptions;
+using pipeline::Samples;
+
+/// Samples with the arrays they point into.
+struct HeldSamples {
+  FloatArray values;
+  IntArray starts;
+  IntArray stops;
+  Samples samples;
+};
+
+/// X: a matrix, or (values, starts, stops). entities: {name: uint64 keys}. times: [n] or None.
+HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::object& times) {
+  HeldSamples held;
+  if (py::isinstance<py::tuple>(x)) {
+    const auto parts = x.cast<py::tuple>();
+    held.values = parts[0].cast<FloatArray>();
+    held.starts = parts[1].cast<IntArray>();
+    held.stops = parts[2].cast<IntArray>();
+    held.samples.sequences = view(held.values, held.starts, held.stops);
+  } else {
+    held.values = x.cast<FloatArray>();
+    held.samples.embedding = view(held.values);
+  }
+  for (const auto& [name, keys] : entities) {
+    held.samples.entities.push_back(
+        {name.cast<std::string>(), to_vector(keys.cast<KeyArray>())});
+  }
+  if (!times.is_none()) held.samples.times = to_vector(times.cast<DoubleArray>());
+  return held;
+}
+
+ModelOptions to_options(const py::dict& given) {
+  ModelOptions options;
+  read(given, "gnn", options.gnn);
+  read(given, "hidden_size", options.hidden_size);
+  read(given, "mode", options.mode);
+  read(given, "aux_weight", options.aux_weight);
+  read(given, "dropout", options.dropout);
+  read(given, "class_weight", options.class_weight);
+  read(given, "controls", options.controls);
+  read(given, "metadata", options.metadata);
+  auto& training = options.training;
+  read(given, "learning_rate", training.learning_rate);
+  read(given, "max_epochs", training.max_epochs);
+  read(given, "patience", training.patience);
+  read(given, "batch_size", training.batch_size);
+  read(given, "weight_decay", training.weight_decay);
+  read(given, "seed", training.seed);
+  read(given, "num_threads", training.num_threads);
+  training.stage = "gnn";
+  options.similarity.reset();
+  if (given.contains("similarity")) {
+    const auto config = given["similarity"].cast<py::dict>();
+    relation::SimilarityOptions similarity;
+    read(config, "compressor", similarity.compressor);
+    read(config, "n_representatives", similarity.n_representatives);
+    read(config, "group_counts", similarity.group_counts);
+    read(config, "attach", similarity.attach);
+    read(config, "n_neighbors", similarity.n_neighbors);
+    read(config, "epsilon", similarity.epsilon);
+    read(config, "prior_strength", similarity.prior_strength);
+    read(config, "iterations", similarity.iterations);
+    read(config, "max_points_per_centroid", similarity.max_points_per_centroid);
+    read(config, "n_cases", similarity.n_cases);
+    options.similarity = similarity;
+  }
+  for (const auto& item : given["entities"].cast<py::list>()) {
+    const auto config = item.cast<py::dict>();
+    relation::EntityOptions entity;
+    read(config, "by", entity.by);
+    read(config, "memory", entity.memory);
+    read(config, "windows", entity.windows);
+    read(config, "label_delay", entity.label_delay);
+    read(config, "prior_strength", entity.prior_strength);
+    options.entities.push_back(entity);
+  }
+  return options;
+}
+
+py::dict to_python(const pipeline::Explanation& explanation) {
+  py::list similar, entities;
+  for (const auto& found : explanation.similar) {
+    similar.append(py::dict(
+        py::arg("representative") = found.representative, py::arg("similarity") = found.similarity,
+        py::arg("weight") = found.weight, py::arg("mass") = found.mass,
+        py::arg("label_mix") = found.label_mix, py::arg("cases") = found.cases,
+        py::arg("contribution") = found.contribution));
+  }
+  for (const auto& found : explanation.entities) {
+    entities.append(py::dict(py::arg("by") = found.by, py::arg("known") = found.known,
+                             py::arg("names") = found.names, py::arg("facts") = found.facts,
+                             py::arg("contribution") = found.contribution));
+  }
+  return py::dict(py::arg("output") = explanation.output, py::arg("score") = explanation.score,
+                  py::arg("base_score") = explanation.base_score,
+                  py::arg("without_relations") = explanation.without_relations,
+                  py::arg("similar") = similar, py::arg("entities") = entities);
+}
+
+py::object representatives(const Model& model) {
+  const auto* relation = model.similarity();
+  if (relation == nullptr) return py::none();
+  const auto& r = relation->representatives();
+  return py::dict(py::arg("vectors") = to_array(r.vectors),
+                  py::arg("mass") = DoubleArray(static_cast<py::ssize_t>(r.mass.size()),
+                                                r.mass.data()),
+                  py::arg("spread") = DoubleArray(static_cast<py::ssize_t>(r.spread.size()),
+                                                  r.spread.data()),
+                  py::arg("label_sums") = to_array(r.label_sums),
+                  py::arg("cases") = to_array(r.cases));
+}
+
+KeyArray keys_of_integers(const IntArray& ids) {
+  KeyArray out(ids.size());
+  for (py::ssize_t i = 0; i < ids.size(); ++i) {
+    out.mutable_data()[i] = relation::entity_key(ids.data()[i]);
+  }
+  return out;
+}
+
+/// None is "no entity".
+KeyArray keys_of_texts(const py::list& ids) {
+  KeyArray out(static_cast<py::ssize_t>(ids.size()));
+  std::uint64_t* key = out.mutable_data();
+  for (const auto& id : ids) {
+    *key++ = id.is_none() ? relation::kNoEntity
+                          : relation::entity_key(std::string_view(id.cast<std::string>()));
+  }
+  return out;
+}
+
+/// A method of Model that turns samples into a matrix, as Python calls it.
+auto outputs_of(Matrix<float> (Model::*method)(const Samples&, int) const) {
+  return [method](const Model& model, const py::object& x, const py::dict& entities,
+                  const py::object& times, int num_threads) {
+    const HeldSamples held = to_samples(x, entities, times);
+    return to_array(released([&] { return (model.*method)(held.samples, num_threads); }));
+  };
+}
+
+py::tuple to_python(const pipeline::Split& split) {
+  const auto array = [](const std::vector<Index>& rows) {
+    return IntArray(static_cast<py::ssize_t>(rows.size()), rows.data());
+  };
+  return py::make_tuple(array(split.training), array(split.validation));
+}
+
+}  // namespace
+
+void register_pipeline(py::module_& m) {
+  m.def("keys_of_integers", &keys_of_integers, py::arg("ids"));
+  m.def("keys_of_texts", &keys_of_texts, py::arg("ids"));
+  m.def(
+      "split_by_time",
+      [](const DoubleArray& times, double fraction) {
+        return to_python(pipeline::split_by_time(to_vector(times), fraction));
+      },
+      py::arg("times"), py::arg("fraction"));
+  m.def(
+      "split_at_random",
+      [](const std::string& task, int n_classes, const FloatArray& y, double fraction,
+         std::uint64_t seed) {
+        return to_python(
+            pipeline::split_at_random(to_targets(task, n_classes, y), fraction, seed));
+      },
+      py::arg("task"), py::arg("n_classes"), py::arg("y"), py::arg("fraction"), py::arg("seed"));
+
+  py::class_<Model>(m, "Model")
+      .def_static(
+          "fit",
+          [](const py::object& x, const FloatArray& y, const py::dict& entities,
+             const py::object& times, const py::object& x_validation,
+             const FloatArray& y_validation, const py::dict& entities_validation,
+             const py::object& times_validation, const std::string& task, int n_classes,
+             const py::dict& options, const encoders::SequenceEncoder* encoder,
+             const IntArray& row_numbers, const py::object& progress) {
+            HeldSamples training = to_samples(x, entities, times);
+            training.samples.row_numbers = to_vector(row_numbers);
+            const HeldSamples validation =
+                to_samples(x_validation, entities_validation, times_validation);
+            const Targets targets = to_targets(task, n_classes, y);
+            const Targets validation_targets = to_targets(task, n_classes, y_validation);
+            const ModelOptions model_options = to_options(options);
+            const ProgressCallback callback = to_progress(progress);
+            std::optional<encoders::SequenceEncoder> own;
+            if (encoder != nullptr) own = *encoder;
+            return released([&] {
+              return Model::fit(training.samples, targets, validation.samples, validation_targets,
+                                model_options, std::move(own), callback);
+            });
+          },
+          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
+          py::arg("x_validation"), py::arg("y_validation"), py::arg("entities_validation"),
+          py::arg("times_validation"), py::arg("task"), py::arg("n_classes"), py::arg("options"),
+          py::arg("encoder"), py::arg("row_numbers"), py::arg("progress"))
+      .def("decide", outputs_of(&Model::decide), py::arg("x"), py::arg("entities"),
+           py::arg("times"), py::arg("num_threads"))
+      .def("predict", outputs_of(&Model::predict), py::arg("x"), py::arg("entities"),
+           py::arg("times"), py::arg("num_threads"))
+      .def("transform", outputs_of(&Model::transform), py::arg("x"), py::arg("entities"),
+           py::arg("times"), py::arg("num_threads"))
+      .def("base", outputs_of(&Model::base), py::arg("x"), py::arg("entities"),
+           py::arg("times"), py::arg("num_threads"))
+      .def(
+          "control",
+          [](const Model& model, const py::object& x, const py::dict& entities,
+             const py::object& times, const std::string& name, int num_threads) {
+            const HeldSamples held = to_samples(x, entities, times);
+            return to_array(
+                released([&] { return model.control(held.samples, name, num_threads); }));
+          },
+          py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("name"),
+          py::arg("num_threads"))
+      .def(
+          "replay",
+          [](const Model& model, const py::object& x, const FloatArray& y,
+             const py::dict& entities, const py::object& times, int num_threads) {
+            const HeldSamples held = to_samples(x, entities, times);
+            const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
+            return to_array(
+                released([&] { return model.replay(held.samples, targets, num_threads); }));
+          },
+          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
+          py::arg("num_threads"))
+      .def(
+          "observe",
+          [](Model& model, const py::object& x, const FloatArray& y, const py::dict& entities,
+             const py::object& times) {
+            const HeldSamples held = to_samples(x, entities, times);
+            const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
+            released([&] { model.observe(held.samples, targets); });
+          },
+          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"))
+      .def(
+          "explain",
+          [](const Model& model, const py::object& x, const py::dict& entities,
+             const py::object& times, Index top, int num_threads) {
+            const HeldSamples held = to_samples(x, entities, times);
+            const auto explanations =
+                released([&] { return model.explain(held.samples, top, num_threads); });
+            py::list out;
+            for (const auto& explanation : explanations) out.append(to_python(explanation));
+            return out;
+          },
+          py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("top"),
+          py::arg("num_threads"))
+      .def("representatives", &representatives)
+      .def("to_bytes",
+           [](const Model& model) {
+             return py::bytes(released([&] { return model.to_bytes(); }));
+           })
+      .def_static(
+          "from_bytes",
+          [](const py::bytes& bytes, const std::string& origin) {
+            const std::string_view text = bytes;
+            return released([&] { return Model::from_bytes(text, origin); });
+          },
+          py::arg("bytes"), py::arg("origin"))
+      .def("save", &Model::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+      .def_static("load", &Model::load, py::arg("path"),
+                  py::call_guard<py::gil_scoped_release>())
+      .def("set_metadata", &Model::set_metadata, py::arg("text"))
+      .def_property_readonly("metadata",
+                             [](const Model& model) { return model.options().metadata; })
+      .def_property_readonly("report", &Model::report)
+      .def_property_readonly("task", [](const Model& model) { return task_name(model.task()); })
+      .def_property_readonly("n_classes", &Model::n_classes)
+      .def_property_readonly("input_features", &Model::input_features)
+      .def_property_readonly("target_mean", &Model::target_mean)
+      .def_property_readonly("target_std", &Model::target_std)
+      .def_property_readonly("entity_names",
+                             [](const Model& model) {
+                               std::vector<std::string> names;
+                               for (const auto& entity : model.options().entities) {
+                                 names.push_back(entity.by);
+                               }
+                               return names;
+                             })
+      .def_property_readonly("encoder",
+                             [](const Model& model) { return model.encoder(); })
+      .def("knows", [](const Model& model, std::size_t relation, const KeyArray& keys) {
+        py::array_t<bool> out(keys.size());
+        const auto& memory = model.entities().at(relation);
+        for (py::ssize_t i = 0; i < keys.size(); ++i) {
+          out.mutable_data()[i] = memory.knows(keys.data()[i]);
+        }
+        return out;
+      }, py::arg("relation"), py::arg("keys"));
+}
+
+}  // namespace ecseq::bindings

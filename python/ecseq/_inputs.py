@@ -1,0 +1,148 @@
+"""What estimators are given, as the arrays that the core takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+
+from ecseq import _core
+from ecseq._checks import as_entity_ids, as_seconds, first_missing
+from ecseq._sequences import Sequences
+
+FloatMatrix = NDArray[np.float32]
+CoreX = Union[FloatMatrix, tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64]]]
+
+
+class Samples(NamedTuple):
+    """Rows to learn from or to score, ready for the core."""
+
+    x: CoreX
+    entities: dict[str, NDArray[np.uint64]]
+    times: NDArray[np.float64] | None
+
+    def take(self, rows: NDArray[np.int64]) -> Samples:
+        if isinstance(self.x, tuple):
+            values, starts, stops = self.x
+            x: CoreX = (values, starts[rows], stops[rows])
+        else:
+            x = np.ascontiguousarray(self.x[rows])
+        return Samples(
+            x,
+            {name: keys[rows] for name, keys in self.entities.items()},
+            None if self.times is None else self.times[rows],
+        )
+
+
+def core_sequences(sequences: Sequences) -> tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64]]:
+    return sequences.values, sequences.starts, sequences.stops
+
+
+def entity_keys(ids: ArrayLike, name: str, n_rows: int) -> NDArray[np.uint64]:
+    """64-bit keys of entity ids [n]; 0 where there is none (None or NaN).
+
+    Integers and their decimal text are one entity: 17 and "17".
+    """
+    column = as_entity_ids(ids, name, n_rows)
+    if column.dtype.kind in "iu":
+        return _core.keys_of_integers(np.ascontiguousarray(column, dtype=np.int64))
+    texts: list[str | None] = []
+    missing = first_missing(column) is not None
+    for value in column:
+        if missing and (value is None or value != value):
+            texts.append(None)
+        elif isinstance(value, float) and value.is_integer():
+            texts.append(str(int(value)))
+        else:
+            texts.append(str(value))
+    return _core.keys_of_texts(texts)
+
+
+def make_samples(
+    x: CoreX,
+    n_rows: int,
+    sequences: Sequences | None,
+    entities: Mapping[str, ArrayLike] | None,
+    times: ArrayLike | None,
+    needed: Iterable[str],
+) -> Samples:
+    """Joins X with the entities and times given, or carried by the Sequences."""
+    given: dict[str, ArrayLike] = {}
+    if sequences is not None:
+        given.update(sequences.end_entities)
+        if times is None:
+            times = sequences.end_times
+    given.update(entities or {})
+    keys = {
+        name: entity_keys(given[name], f"entities[{name!r}]", n_rows)
+        for name in needed
+        if name in given
+    }
+    seconds = None if times is None else as_seconds(times, "times", n_rows)
+    return Samples(x, keys, seconds)
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed from what scikit-learn calls a random_state; None draws a new one."""
+    if isinstance(random_state, (int, np.integer)) and not isinstance(random_state, bool):
+        if random_state < 0:
+            raise ValueError(f"random_state: expected at least 0, got {random_state}")
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def class_weights(
+    class_weight: Mapping[Any, float] | str | None, classes: NDArray[Any], codes: NDArray[Any]
+) -> list[float]:
+    """Weights in the order of ``classes``, or an empty list. codes: class number of each row."""
+    if class_weight is None:
+        return []
+    if isinstance(class_weight, str):
+        if class_weight != "balanced":
+            raise ValueError(
+                f"class_weight: {class_weight!r} is not one of None, 'balanced', or a dict"
+            )
+        weights = compute_class_weight("balanced", classes=np.unique(codes), y=codes)
+        return [float(w) for w in weights]
+    unknown = [label for label in class_weight if label not in set(classes.tolist())]
+    if unknown:
+        raise ValueError(f"class_weight: {unknown[0]!r} is not one of the classes {list(classes)}")
+    weights = [float(class_weight.get(label, 1.0)) for label in classes.tolist()]
+    if any(not w >= 0 for w in weights) or not any(w > 0 for w in weights):
+        raise ValueError(f"class_weight: expected weights of at least 0, got {dict(class_weight)}")
+    return weights
+
+
+def training_options(estimator: Any, seed: int) -> dict[str, Any]:
+    """The options that encoders and models share."""
+    options: dict[str, Any] = {
+        "hidden_size": _positive(estimator.hidden_size, "hidden_size"),
+        "learning_rate": float(estimator.learning_rate),
+        "max_epochs": _positive(estimator.max_epochs, "max_epochs"),
+        "patience": _positive(estimator.patience, "patience"),
+        "seed": seed,
+        "num_threads": threads(estimator.num_threads),
+    }
+    if not options["learning_rate"] > 0:
+        raise ValueError(f"learning_rate: expected a positive number, got {estimator.learning_rate}")
+    if estimator.batch_size is not None:
+        options["batch_size"] = _positive(estimator.batch_size, "batch_size")
+    return options
+
+
+def threads(num_threads: int | None) -> int:
+    if num_threads is None:
+        return 0
+    return _positive(num_threads, "num_threads")
+
+
+def _positive(value: Any, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name}: expected an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}: expected at least 1, got {value}")
+    return int(value)

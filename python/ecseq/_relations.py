@@ -1,0 +1,181 @@
+"""What relates a sequence to others: the entries of ``relations=``."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw])\s*")
+
+Duration = Union[str, float, int, datetime.timedelta, "np.timedelta64"]
+
+
+def as_duration(value: Duration, name: str) -> float:
+    """Seconds of ``"7d"``, ``"12h"``, ``"30m"``, ``"45s"``, ``"2w"``, a number or a timedelta.
+
+    ``"all"`` is infinity. Raises ``ValueError`` for anything else, or a negative duration.
+    """
+    seconds: float | None = None
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value)
+        if value == "all":
+            seconds = math.inf
+        elif match:
+            seconds = float(match[1]) * _UNITS[match[2]]
+    elif isinstance(value, datetime.timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, np.timedelta64):
+        seconds = float(value / np.timedelta64(1, "s"))
+    elif isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        seconds = float(value)
+    if seconds is None or not seconds >= 0:
+        raise ValueError(
+            f"{name}: expected a duration such as '7d', '12h', '30m', '45s', 'all', seconds or a "
+            f"timedelta, got {value!r}"
+        )
+    return seconds
+
+
+class SimilarityRelation(BaseEstimator):  # type: ignore[misc]
+    """Representatives of like embeddings (ECSeq, arXiv 2406.02979, section III).
+
+    Parameters
+    ----------
+    n_representatives : int, dict or None
+        K. None: one for every 20 training rows, at most 500. A dict gives the number for each
+        class and needs ``compressor="balanced_kmeans"``.
+    compressor : {"kmeans", "balanced_kmeans"}
+        Balanced: one k-means per class (regression: per fifth of the target), so that a rare class
+        has representatives of its own; equal numbers unless a dict says otherwise.
+    attach : {"knn", "epsilon"}
+        Which representatives a sequence is related to: the `n_neighbors` nearest, weighted by
+        distance; or all whose cosine exceeds `epsilon`, equally, and the nearest where there is
+        none (``fit_report_["isolation_rate"]`` says how often).
+    n_neighbors : int
+    epsilon : float
+    prior_strength : float
+        Labels at the overall rate added to each representative's label mix.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int | Mapping[Any, int] | None = None,
+        *,
+        compressor: str = "kmeans",
+        attach: str = "knn",
+        n_neighbors: int = 8,
+        epsilon: float = 0.99,
+        prior_strength: float = 5.0,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.compressor = compressor
+        self.attach = attach
+        self.n_neighbors = n_neighbors
+        self.epsilon = epsilon
+        self.prior_strength = prior_strength
+
+    def _options(self, classes: Sequence[Any] | None) -> dict[str, Any]:
+        """Options of the C++ relation; ``classes`` in order, None for regression."""
+        options: dict[str, Any] = {
+            "compressor": self.compressor,
+            "attach": self.attach,
+            "n_neighbors": _as_int(self.n_neighbors, "n_neighbors"),
+            "epsilon": float(self.epsilon),
+            "prior_strength": float(self.prior_strength),
+        }
+        wanted = self.n_representatives
+        if wanted is None:
+            return options
+        if not isinstance(wanted, Mapping):
+            options["n_representatives"] = _as_int(wanted, "n_representatives", minimum=1)
+            return options
+        if self.compressor != "balanced_kmeans" or classes is None:
+            raise ValueError(
+                "n_representatives: a dict by class needs a classifier and "
+                f"compressor='balanced_kmeans', got compressor={self.compressor!r}"
+            )
+        labels = list(classes)
+        if set(wanted) != set(labels):
+            raise ValueError(
+                f"n_representatives: expected one number for each class {labels}, "
+                f"got {list(wanted)}"
+            )
+        counts = [_as_int(wanted[c], f"n_representatives[{c!r}]", minimum=1) for c in labels]
+        options["group_counts"] = counts
+        options["n_representatives"] = sum(counts)
+        return options
+
+
+class EntityRelation(BaseEstimator):  # type: ignore[misc]
+    """One representative per shared entity (terminal, merchant, device, item), causal in time.
+
+    The representative of an entity is what was known of it at the moment of scoring: the labels of
+    its last `memory` events whose label had arrived, and per window the number of events, of known
+    labels and their smoothed rate. A label arrives `label_delay` after its event. An entity never
+    seen has the overall rate and no history.
+
+    Without times, each training row sees all other rows of its entity (leave-one-out).
+
+    Parameters
+    ----------
+    by : str
+        Name of the entity in ``entities={by: ids}``, or of a column given to
+        ``Sequences.from_frame(..., entities=[by])``.
+    memory : int
+        Events whose labels are remembered one by one.
+    windows : sequence of durations
+        ``"1d"``, ``"12h"``, ``"all"``, seconds or timedeltas.
+    label_delay : duration
+    prior_strength : float
+        Labels at the overall rate added to each rate.
+    """
+
+    def __init__(
+        self,
+        by: str,
+        *,
+        memory: int = 24,
+        windows: Sequence[Duration] = ("1d", "7d", "30d", "all"),
+        label_delay: Duration = 0,
+        prior_strength: float = 2.0,
+    ) -> None:
+        self.by = by
+        self.memory = memory
+        self.windows = windows
+        self.label_delay = label_delay
+        self.prior_strength = prior_strength
+
+    def _options(self) -> dict[str, Any]:
+        if not isinstance(self.by, str) or not self.by:
+            raise ValueError(f"by: expected the name of an entity, got {self.by!r}")
+        delay = as_duration(self.label_delay, "label_delay")
+        if math.isinf(delay):
+            raise ValueError("label_delay: expected a finite duration, got 'all'")
+        windows = [as_duration(w, f"windows[{i}]") for i, w in enumerate(self.windows)]
+        if any(w == 0 for w in windows):
+            raise ValueError("windows: expected durations above 0")
+        return {
+            "by": self.by,
+            "memory": _as_int(self.memory, "memory", minimum=1),
+            "windows": windows,
+            "label_delay": delay,
+            "prior_strength": float(self.prior_strength),
+        }
+
+
+Relation = Union[SimilarityRelation, EntityRelation]
+
+
+def _as_int(value: Any, name: str, minimum: int | None = None) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name}: expected an integer, got {value!r}")
+    if minimum is not None and value < minimum:
+        raise ValueError(f"{name}: expected at least {minimum}, got {value}")
+    return int(value)

@@ -1,0 +1,121 @@
+#include "ecseq/pipeline/gate.hpp"
+
+#include <Eigen/Cholesky>
+#include <cmath>
+
+#include "ecseq/pipeline/metrics.hpp"
+
+namespace ecseq::pipeline {
+namespace {
+
+// Weights (base, head, bias) start at the base alone and are held there by a light ridge, so that
+// separable or tiny validation parts cannot send them to infinity.
+constexpr double kRidge = 1e-3;
+constexpr int kNewtonSteps = 50;
+
+Gate from_weights(const Eigen::Vector3d& w) { return {true, w[0], w[1], w[2]}; }
+
+/// Damped Newton on the ridge-penalised mean loss; 3 unknowns (the bias cancels in a softmax and
+/// stays 0).
+Eigen::Vector3d maximum_likelihood(const Matrix<float>& base, const Matrix<float>& head,
+                                   const Targets& y) {
+  const Eigen::Vector3d start(1.0, 0.0, 0.0);
+  Eigen::Vector3d w = start;
+  const auto objective = [&](const Eigen::Vector3d& at) {
+    return mean_loss(from_weights(at).apply(base, head), y) +
+           0.5 * kRidge * (at - start).squaredNorm();
+  };
+  double value = objective(w);
+  const double n = static_cast<double>(base.rows());
+  for (int step = 0; step < kNewtonSteps; ++step) {
+    Eigen::Vector3d gradient = kRidge * (w - start);
+    Eigen::Matrix3d hessian = kRidge * Eigen::Matrix3d::Identity();
+    const Matrix<float> p = probabilities(y.task, from_weights(w).apply(base, head));
+    for (Index i = 0; i < base.rows(); ++i) {
+      const auto target = static_cast<Index>(y.values[static_cast<std::size_t>(i)]);
+      // d logit_c / d w = (base_c, head_c, 1); for a softmax the mean over p is taken off.
+      if (y.task == Task::kBinary) {
+        const Eigen::Vector3d f(base(i, 0), head(i, 0), 1.0);
+        gradient += (p(i, 1) - static_cast<double>(target)) / n * f;
+        hessian += static_cast<double>(p(i, 1)) * p(i, 0) / n * f * f.transpose();
+        continue;
+      }
+      Eigen::Vector3d mean = Eigen::Vector3d::Zero();
+      Eigen::Matrix3d square = Eigen::Matrix3d::Zero();
+      for (Index c = 0; c < p.cols(); ++c) {
+        const Eigen::Vector3d f(base(i, c), head(i, c), 0.0);
+        mean += p(i, c) * f;
+        square += p(i, c) * f * f.transpose();
+      }
+      gradient += (mean - Eigen::Vector3d(base(i, target), head(i, target), 0.0)) / n;
+      hessian += (square - mean * mean.transpose()) / n;
+    }
+    const Eigen::Vector3d direction = hessian.ldlt().solve(-gradient);
+    double rate = 1.0;
+    double next = objective(w + direction);
+    while (!(next <= value) && rate > 1e-6) {
+      rate *= 0.5;
+      next = objective(w + rate * direction);
+    }
+    if (!(next <= value)) break;
+    w += rate * direction;
+    const bool converged = value - next < 1e-10;
+    value = next;
+    if (converged) break;
+  }
+  return w;
+}
+
+/// Least squares of y on (base, head, 1); the base itself is in the span.
+Eigen::Vector3d least_squares(const Matrix<float>& base, const Matrix<float>& head,
+                              const Targets& y) {
+  // Around the base's own residual, so that the ridge pulls towards the base alone.
+  const double n = static_cast<double>(base.rows());
+  const double centre = base.cast<double>().mean();
+  const double spread =
+      std::max(1e-12, (base.cast<double>().array() - centre).square().mean());
+  Eigen::Matrix3d square = Eigen::Matrix3d::Zero();
+  Eigen::Vector3d rhs = Eigen::Vector3d::Zero();
+  for (Index i = 0; i < base.rows(); ++i) {
+    const Eigen::Vector3d f(base(i, 0) - centre, head(i, 0) - centre, std::sqrt(spread));
+    square += f * f.transpose() / n;
+    rhs += f * (static_cast<double>(y.values[static_cast<std::size_t>(i)]) - base(i, 0)) / n;
+  }
+  square += 1e-6 * spread * Eigen::Matrix3d::Identity();
+  const Eigen::Vector3d change = square.ldlt().solve(rhs);
+  return {1.0 + change[0], change[1],
+          change[2] * std::sqrt(spread) - (change[0] + change[1]) * centre};
+}
+
+/// Whether any metric of `stacked` is worse than that of `base`.
+bool worse_anywhere(const Matrix<float>& stacked, const Matrix<float>& base, const Targets& y) {
+  const auto ours = metrics(stacked, y);
+  const auto theirs = metrics(base, y);
+  for (const auto& [name, value] : theirs) {
+    if (name == "recall_at_p90" || name == "mae") continue;  // a few rows decide it, or not fitted
+    const bool lower_is_better = name == "log_loss" || name == "rmse";
+    const double gain = lower_is_better ? value - ours.at(name) : ours.at(name) - value;
+    if (!(gain >= 0.0)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Matrix<float> Gate::apply(const Matrix<float>& base, const Matrix<float>& head) const {
+  if (!stacked) return base;
+  Matrix<float> out(base.rows(), base.cols());
+  for (Index i = 0; i < out.size(); ++i) {
+    out.data()[i] = static_cast<float>(base_weight * base.data()[i] +
+                                       head_weight * head.data()[i] + bias);
+  }
+  return out;
+}
+
+Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y) {
+  const Gate gate = from_weights(y.task == Task::kRegression ? least_squares(base, head, y)
+                                                             : maximum_likelihood(base, head, y));
+  return worse_anywhere(gate.apply(base, head), base, y) ? Gate{} : gate;
+}
+
+}  // namespace ecseq::pipeline

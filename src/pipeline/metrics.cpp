@@ -1,0 +1,111 @@
+#include "ecseq/pipeline/metrics.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ecseq/nn/ranking_metrics.hpp"
+
+namespace ecseq::pipeline {
+namespace {
+
+double log1p_exp(double x) { return std::max(x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
+
+bool has_both_classes(const Targets& y) {
+  return std::any_of(y.values.begin(), y.values.end(),
+                     [&](float value) { return value != y.values.front(); });
+}
+
+double log_sum_exp(const float* logits, Index n) {
+  const double highest = *std::max_element(logits, logits + n);
+  double sum = 0.0;
+  for (Index c = 0; c < n; ++c) sum += std::exp(logits[c] - highest);
+  return highest + std::log(sum);
+}
+
+std::span<const float> column(const Matrix<float>& outputs) {
+  return {outputs.data(), static_cast<std::size_t>(outputs.size())};
+}
+
+}  // namespace
+
+Matrix<float> probabilities(Task task, const Matrix<float>& logits) {
+  if (task == Task::kBinary) {
+    Matrix<float> out(logits.rows(), 2);
+    for (Index i = 0; i < logits.rows(); ++i) {
+      const double p = 1.0 / (1.0 + std::exp(-static_cast<double>(logits(i, 0))));
+      out(i, 1) = static_cast<float>(p);
+      out(i, 0) = static_cast<float>(1.0 - p);
+    }
+    return out;
+  }
+  Matrix<float> out(logits.rows(), logits.cols());
+  for (Index i = 0; i < logits.rows(); ++i) {
+    const double norm = log_sum_exp(logits.row(i).data(), logits.cols());
+    for (Index c = 0; c < logits.cols(); ++c) {
+      out(i, c) = static_cast<float>(std::exp(logits(i, c) - norm));
+    }
+  }
+  return out;
+}
+
+double mean_loss(const Matrix<float>& outputs, const Targets& y) {
+  double sum = 0.0;
+  for (Index i = 0; i < outputs.rows(); ++i) {
+    const float target = y.values[static_cast<std::size_t>(i)];
+    switch (y.task) {
+      case Task::kBinary:
+        sum += log1p_exp(target > 0.5f ? -outputs(i, 0) : outputs(i, 0));
+        break;
+      case Task::kMulticlass:
+        sum += log_sum_exp(outputs.row(i).data(), outputs.cols()) -
+               outputs(i, static_cast<Index>(target));
+        break;
+      case Task::kRegression:
+        sum += std::pow(static_cast<double>(outputs(i, 0)) - target, 2);
+        break;
+    }
+  }
+  return sum / static_cast<double>(outputs.rows());
+}
+
+std::map<std::string, double> metrics(const Matrix<float>& outputs, const Targets& y) {
+  std::map<std::string, double> out;
+  const double n = static_cast<double>(outputs.rows());
+  if (y.task == Task::kRegression) {
+    double absolute = 0.0;
+    for (Index i = 0; i < outputs.rows(); ++i) {
+      absolute +=
+          std::abs(static_cast<double>(outputs(i, 0)) - y.values[static_cast<std::size_t>(i)]);
+    }
+    out["rmse"] = std::sqrt(mean_loss(outputs, y));
+    out["mae"] = absolute / n;
+    return out;
+  }
+  out["log_loss"] = mean_loss(outputs, y);
+  if (y.task == Task::kMulticlass) {
+    double right = 0.0;
+    for (Index i = 0; i < outputs.rows(); ++i) {
+      Index best = 0;
+      outputs.row(i).maxCoeff(&best);
+      right += best == static_cast<Index>(y.values[static_cast<std::size_t>(i)]);
+    }
+    out["accuracy"] = right / n;
+    return out;
+  }
+  if (has_both_classes(y)) {
+    out["auc"] = nn::roc_auc(column(outputs), y.values);
+    out["ap"] = nn::average_precision(column(outputs), y.values);
+    out["recall_at_p90"] = nn::recall_at_precision(column(outputs), y.values, 0.9);
+  }
+  return out;
+}
+
+double selection_score(const Matrix<float>& outputs, const Targets& y) {
+  if (y.task == Task::kBinary && has_both_classes(y)) {
+    return 0.5 * (nn::roc_auc(column(outputs), y.values) +
+                  nn::average_precision(column(outputs), y.values));
+  }
+  return -mean_loss(outputs, y);
+}
+
+}  // namespace ecseq::pipeline

@@ -1,0 +1,290 @@
+#include "ecseq/pipeline/model.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/pipeline/metrics.hpp"
+#include "model_state.hpp"
+
+namespace ecseq::pipeline {
+namespace {
+
+constexpr Index kChunk = 256;
+/// Rows whose layer inputs are held at once: memory stays O(n h) for any n.
+constexpr Index kBlock = 1 << 14;
+
+std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
+
+/// A copy of rows [begin, end) of a matrix.
+Matrix<float> middle_rows(const Matrix<float>& x, Index begin, Index end) {
+  return x.middleRows(begin, end - begin);
+}
+
+void require_labelled(const ModelState& state, const Samples& samples, const Targets& y) {
+  require_fit(state, samples);
+  if (y.size() != samples.size()) {
+    throw InvalidArgument("y: expected " + std::to_string(samples.size()) +
+                          " labels, one per row, got " + std::to_string(y.size()));
+  }
+}
+
+/// Applies head and gate to blocks of rows and stacks the results.
+Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
+                            const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
+                            int num_threads) {
+  Matrix<float> out(x.rows(), state.n_outputs());
+  for (Index begin = 0; begin < x.rows(); begin += kBlock) {
+    const Index end = std::min(x.rows(), begin + kBlock);
+    std::vector<Matrix<float>> part;
+    for (const auto& features : entities) part.push_back(middle_rows(features, begin, end));
+    const Matrix<float> part_base = middle_rows(base, begin, end);
+    const Matrix<float> inputs =
+        relation_inputs(state, {x.row(begin).data(), end - begin, x.cols()}, part_base, part,
+                        num_threads);
+    out.middleRows(begin, end - begin) = finish(state, inputs, part_base, num_threads);
+  }
+  return out;
+}
+
+}  // namespace
+
+const EntityColumn& entity_column(const Samples& samples, const std::string& by) {
+  std::string given;
+  for (const auto& column : samples.entities) {
+    if (column.by == by) return column;
+    given += (given.empty() ? "'" : ", '") + column.by + "'";
+  }
+  throw InvalidArgument("entities: '" + by + "' is needed by the model, got " +
+                        (given.empty() ? "none" : given));
+}
+
+std::vector<double> event_times(const Samples& samples) {
+  return samples.times.empty() ? std::vector<double>(static_cast<std::size_t>(samples.size()), 0.0)
+                               : samples.times;
+}
+
+void require_fit(const ModelState& state, const Samples& samples) {
+  if (state.encoder) {
+    if (!samples.sequences) {
+      throw InvalidArgument("X: this model was fitted on sequences and has an encoder; got a matrix");
+    }
+    validate(*samples.sequences);
+    if (samples.sequences->features() != state.input_features) {
+      throw InvalidArgument("X: events have " + columns(samples.sequences->features()) +
+                            ", the model was fitted on " + columns(state.input_features));
+    }
+  } else {
+    if (samples.sequences) {
+      throw InvalidArgument("X: this model was fitted on embeddings; got sequences");
+    }
+    if (samples.embedding.cols != state.input_features) {
+      throw InvalidArgument("X has " + std::to_string(samples.embedding.cols) +
+                            " features, but the model is expecting " +
+                            std::to_string(state.input_features) + " features as input");
+    }
+    require_finite(samples.embedding, "X");
+  }
+  const auto n = static_cast<std::size_t>(samples.size());
+  for (const auto& options : state.options.entities) {
+    const auto& column = entity_column(samples, options.by);
+    if (column.keys.size() != n) {
+      throw InvalidArgument("entities['" + options.by + "']: expected " + std::to_string(n) +
+                            " ids, one per row, got " + std::to_string(column.keys.size()));
+    }
+    if (options.timed && samples.times.empty()) {
+      throw InvalidArgument(
+          "times: the model's entity relations were fitted with times; say as of when to score");
+    }
+  }
+  if (!samples.times.empty() && samples.times.size() != n) {
+    throw InvalidArgument("times: expected " + std::to_string(n) + " values, one per row, got " +
+                          std::to_string(samples.times.size()));
+  }
+  for (std::size_t i = 0; i < samples.times.size(); ++i) {
+    if (!std::isfinite(samples.times[i])) {
+      throw InvalidArgument("times: value at row " + std::to_string(i) + " is not finite");
+    }
+  }
+}
+
+Matrix<float> embed(const ModelState& state, const Samples& samples, int num_threads) {
+  if (state.encoder) return state.encoder->encode(*samples.sequences, num_threads);
+  return samples.embedding.eigen();
+}
+
+Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs) {
+  if (state.task == Task::kRegression) {
+    for (Index i = 0; i < outputs.size(); ++i) {
+      outputs.data()[i] =
+          static_cast<float>(outputs.data()[i] * state.target_std + state.target_mean);
+    }
+  }
+  return outputs;
+}
+
+Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads) {
+  if (state.encoder) return state.encoder->decide(x);
+  return in_target_units(state, state.base->predict(x, num_threads));
+}
+
+std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
+                                           int num_threads) {
+  const std::vector<double> times = event_times(samples);
+  std::vector<Matrix<float>> out;
+  for (std::size_t e = 0; e < state.entities.size(); ++e) {
+    const auto& memory = state.entities[e];
+    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
+    Matrix<float> features(samples.size(), memory.n_features());
+    parallel_chunks(samples.size(), kChunk, num_threads, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        const auto row = static_cast<std::size_t>(i);
+        memory.features(keys[row], times[row], features.row(i).data());
+      }
+    });
+    out.push_back(std::move(features));
+  }
+  return out;
+}
+
+Matrix<float> relation_inputs(const ModelState& state, MatrixView<float> x,
+                              const Matrix<float>& base,
+                              const std::vector<Matrix<float>>& entities, int num_threads,
+                              MatrixView<float> own_channels,
+                              std::span<const std::int64_t> own_representative) {
+  const auto& last = state.blocks.back();
+  Matrix<float> inputs(x.rows, last.begin + last.size);
+  std::size_t block = 0;
+  inputs.leftCols(x.cols) = x.eigen();
+  inputs.middleCols(x.cols, base.cols()) = base;
+  ++block;
+  if (state.similarity) {
+    inputs.middleCols(state.blocks[block].begin, state.blocks[block].size) =
+        state.similarity->aggregate(x, num_threads, own_channels, own_representative);
+    ++block;
+  }
+  for (const auto& features : entities) {
+    inputs.middleCols(state.blocks[block].begin, state.blocks[block].size) = features;
+    ++block;
+  }
+  return inputs;
+}
+
+Matrix<float> head_outputs(const ModelState& state, MatrixView<float> inputs, int num_threads) {
+  return in_target_units(state, state.layer.predict(inputs, num_threads));
+}
+
+Matrix<float> finish(const ModelState& state, MatrixView<float> inputs, const Matrix<float>& base,
+                     int num_threads) {
+  if (!state.gate.stacked) return base;
+  return state.gate.apply(base, head_outputs(state, inputs, num_threads));
+}
+
+Model::Model(std::unique_ptr<ModelState> state) : state_(std::move(state)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::Model(const Model& other) : state_(std::make_unique<ModelState>(*other.state_)) {}
+Model& Model::operator=(const Model& other) {
+  state_ = std::make_unique<ModelState>(*other.state_);
+  return *this;
+}
+Model::~Model() = default;
+
+Matrix<float> Model::decide(const Samples& samples, int num_threads) const {
+  require_fit(*state_, samples);
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Matrix<float> base = base_outputs(*state_, x, num_threads);
+  const auto entities = entity_features(*state_, samples, num_threads);
+  return decide_blocks(*state_, x, base, entities, num_threads);
+}
+
+Matrix<float> Model::predict(const Samples& samples, int num_threads) const {
+  Matrix<float> outputs = decide(samples, num_threads);
+  if (state_->task == Task::kRegression) return outputs;
+  return probabilities(state_->task, outputs);
+}
+
+Matrix<float> Model::transform(const Samples& samples, int num_threads) const {
+  require_fit(*state_, samples);
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Matrix<float> base = base_outputs(*state_, x, num_threads);
+  const auto entities = entity_features(*state_, samples, num_threads);
+  const Matrix<float> inputs = relation_inputs(*state_, x, base, entities, num_threads);
+  return state_->layer.hidden_layer(inputs, num_threads);
+}
+
+Matrix<float> Model::base(const Samples& samples, int num_threads) const {
+  require_fit(*state_, samples);
+  return base_outputs(*state_, embed(*state_, samples, num_threads), num_threads);
+}
+
+Matrix<float> Model::control(const Samples& samples, const std::string& name,
+                             int num_threads) const {
+  require_fit(*state_, samples);
+  const auto found = state_->controls.find(name);
+  if (found == state_->controls.end()) {
+    throw InvalidArgument("name: '" + name + "' is not one of the model's controls: " +
+                          (state_->controls.empty() ? "it has none (controls=False)"
+                                                    : "'logistic_regression', 'mlp'"));
+  }
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  return in_target_units(*state_, found->second.predict(x, num_threads));
+}
+
+Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_threads) const {
+  require_labelled(*state_, samples, y);
+  for (const auto& options : state_->options.entities) {
+    if (!options.timed) {
+      throw InvalidArgument("times: replay needs them, but the relation by '" + options.by +
+                            "' was fitted without");
+    }
+  }
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Matrix<float> base = base_outputs(*state_, x, num_threads);
+  const auto channels =
+      relation::label_channels(y, state_->target_mean, state_->target_std).values;
+  const std::vector<double> times = event_times(samples);
+  std::vector<Matrix<float>> entities;
+  for (std::size_t e = 0; e < state_->entities.size(); ++e) {
+    auto memory = state_->entities[e];  // replayed on a copy: the model stays as it is
+    const auto& keys = entity_column(samples, state_->options.entities[e].by).keys;
+    entities.push_back(memory.replay(keys, times, channels));
+  }
+  return decide_blocks(*state_, x, base, entities, num_threads);
+}
+
+void Model::observe(const Samples& samples, const Targets& y) {
+  require_labelled(*state_, samples, y);
+  const auto channels =
+      relation::label_channels(y, state_->target_mean, state_->target_std).values;
+  const std::vector<double> times = event_times(samples);
+  auto entities = state_->entities;
+  for (std::size_t e = 0; e < entities.size(); ++e) {
+    const auto& keys = entity_column(samples, state_->options.entities[e].by).keys;
+    if (state_->options.entities[e].timed) {
+      entities[e].replay(keys, times, channels);  // in order of time, whatever that of the rows
+    } else {
+      for (Index i = 0; i < samples.size(); ++i) {
+        entities[e].observe(keys[static_cast<std::size_t>(i)], 0.0, channels.row(i).data());
+      }
+    }
+  }
+  state_->entities = std::move(entities);
+}
+
+Task Model::task() const { return state_->task; }
+int Model::n_classes() const { return state_->n_classes; }
+Index Model::input_features() const { return state_->input_features; }
+double Model::target_mean() const { return state_->target_mean; }
+double Model::target_std() const { return state_->target_std; }
+const ModelOptions& Model::options() const { return state_->options; }
+const std::optional<encoders::SequenceEncoder>& Model::encoder() const { return state_->encoder; }
+const relation::SimilarityRelation* Model::similarity() const {
+  return state_->similarity ? &*state_->similarity : nullptr;
+}
+const std::vector<relation::EntityMemory>& Model::entities() const { return state_->entities; }
+const std::string& Model::report() const { return state_->report; }
+void Model::set_metadata(std::string text) { state_->options.metadata = std::move(text); }
+
+}  // namespace ecseq::pipeline

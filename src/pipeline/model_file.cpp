@@ -1,0 +1,318 @@
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/io/safetensors.hpp"
+#include "model_state.hpp"
+
+namespace ecseq::pipeline {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kFormatVersion = 1;
+constexpr const char* kFormat = "ecseq-model";
+constexpr Index kVerificationEvents = 64;
+/// Another instruction set rounds differently; a wrong weight differs by far more.
+constexpr float kTolerance = 2e-3f;
+
+std::string entity_prefix(std::size_t e) { return "entity." + std::to_string(e) + "."; }
+
+json to_json(const relation::SimilarityOptions& options) {
+  return {{"compressor", options.compressor},
+          {"n_representatives", options.n_representatives},
+          {"group_counts", options.group_counts},
+          {"attach", options.attach},
+          {"n_neighbors", options.n_neighbors},
+          {"epsilon", options.epsilon},
+          {"prior_strength", options.prior_strength},
+          {"iterations", options.iterations},
+          {"max_points_per_centroid", options.max_points_per_centroid},
+          {"n_cases", options.n_cases}};
+}
+
+relation::SimilarityOptions similarity_from_json(const json& config) {
+  relation::SimilarityOptions options;
+  config.at("compressor").get_to(options.compressor);
+  config.at("n_representatives").get_to(options.n_representatives);
+  config.at("group_counts").get_to(options.group_counts);
+  config.at("attach").get_to(options.attach);
+  config.at("n_neighbors").get_to(options.n_neighbors);
+  config.at("epsilon").get_to(options.epsilon);
+  config.at("prior_strength").get_to(options.prior_strength);
+  config.at("iterations").get_to(options.iterations);
+  config.at("max_points_per_centroid").get_to(options.max_points_per_centroid);
+  config.at("n_cases").get_to(options.n_cases);
+  return options;
+}
+
+json to_json(const ModelState& state) {
+  json config;
+  config["task"] = static_cast<int>(state.task);
+  config["n_classes"] = state.n_classes;
+  config["target_mean"] = state.target_mean;
+  config["target_std"] = state.target_std;
+  config["input_features"] = state.input_features;
+  config["gnn"] = state.options.gnn;
+  config["mode"] = state.options.mode;
+  config["hidden_size"] = state.options.hidden_size;
+  config["aux_weight"] = state.options.aux_weight;
+  config["dropout"] = state.options.dropout;
+  config["class_weight"] = state.options.class_weight;
+  if (state.similarity) config["similarity"] = to_json(state.similarity->options());
+  config["n_entities"] = state.entities.size();
+  if (state.encoder) {
+    config["encoder"] = {{"cell", state.encoder->options().cell},
+                         {"hidden_size", state.encoder->options().hidden_size}};
+  }
+  json blocks = json::array();
+  for (const auto& block : state.blocks) {
+    blocks.push_back({{"name", block.name}, {"begin", block.begin}, {"size", block.size}});
+  }
+  config["blocks"] = blocks;
+  config["gate"] = {{"stacked", state.gate.stacked},
+                    {"base_weight", state.gate.base_weight},
+                    {"head_weight", state.gate.head_weight},
+                    {"bias", state.gate.bias}};
+  json controls = json::array();
+  for (const auto& [name, network] : state.controls) controls.push_back(name);
+  config["controls"] = controls;
+  return config;
+}
+
+const std::string& metadata(const io::TensorFile& file, const std::string& name,
+                            const std::string& origin) {
+  const auto found = file.metadata.find(name);
+  if (found == file.metadata.end()) {
+    throw FileError(origin + ": not an ecseq model (metadata '" + name + "' is missing)");
+  }
+  return found->second;
+}
+
+
+void save_verification(io::TensorFile& file, const VerificationCases& cases) {
+  file.floats["verify.events"] = cases.events;
+  file.integers["verify.stops"] = cases.stops;
+  file.floats["verify.embedding"] = cases.embedding;
+  file.floats["verify.inputs"] = cases.inputs;
+  file.floats["verify.base"] = cases.base;
+  file.floats["verify.outputs"] = cases.outputs;
+}
+
+VerificationCases load_verification(const io::TensorFile& file, const std::string& origin) {
+  const auto get = [&](const char* name) -> const Matrix<float>& {
+    const auto found = file.floats.find(name);
+    if (found == file.floats.end()) {
+      throw FileError(origin + ": tensor '" + name + "' is missing");
+    }
+    return found->second;
+  };
+  VerificationCases cases;
+  cases.events = get("verify.events");
+  const auto stops = file.integers.find("verify.stops");
+  if (stops != file.integers.end()) cases.stops = stops->second;
+  cases.embedding = get("verify.embedding");
+  cases.inputs = get("verify.inputs");
+  cases.base = get("verify.base");
+  cases.outputs = get("verify.outputs");
+  return cases;
+}
+
+bool close(const Matrix<float>& a, const Matrix<float>& b) {
+  if (a.rows() != b.rows() || a.cols() != b.cols()) return false;
+  for (Index i = 0; i < a.size(); ++i) {
+    const float difference = std::abs(a.data()[i] - b.data()[i]);
+    if (!(difference <= kTolerance * (1.0f + std::abs(b.data()[i])))) return false;
+  }
+  return true;
+}
+
+Sequences verification_sequences(const VerificationCases& cases) {
+  std::vector<std::int64_t> offsets{0};
+  offsets.insert(offsets.end(), cases.stops.begin(), cases.stops.end());
+  return Sequences(cases.events, offsets);
+}
+
+ModelState read_state(const io::TensorFile& file, const std::string& origin) {
+  if (metadata(file, "format", origin) != kFormat) {
+    throw FileError(origin + ": not an ecseq model");
+  }
+  const std::string& version = metadata(file, "format_version", origin);
+  if (std::stoi(version) > kFormatVersion) {
+    throw FileError(origin + ": written by a newer ecseq (" +
+                    metadata(file, "library_version", origin) + ", format " + version +
+                    "); this one reads formats up to " + std::to_string(kFormatVersion));
+  }
+  const json config = json::parse(metadata(file, "config", origin));
+  ModelState state;
+  state.task = static_cast<Task>(config.at("task").get<int>());
+  if (state.task != Task::kBinary && state.task != Task::kMulticlass &&
+      state.task != Task::kRegression) {
+    throw FileError(origin + ": unknown task");
+  }
+  config.at("n_classes").get_to(state.n_classes);
+  config.at("target_mean").get_to(state.target_mean);
+  config.at("target_std").get_to(state.target_std);
+  config.at("input_features").get_to(state.input_features);
+  ModelOptions& options = state.options;
+  config.at("gnn").get_to(options.gnn);
+  config.at("mode").get_to(options.mode);
+  config.at("hidden_size").get_to(options.hidden_size);
+  config.at("aux_weight").get_to(options.aux_weight);
+  config.at("dropout").get_to(options.dropout);
+  config.at("class_weight").get_to(options.class_weight);
+  options.metadata = metadata(file, "user", origin);
+  state.report = metadata(file, "report", origin);
+
+  if (config.contains("encoder")) {
+    encoders::EncoderOptions encoder;
+    config["encoder"].at("cell").get_to(encoder.cell);
+    config["encoder"].at("hidden_size").get_to(encoder.hidden_size);
+    std::map<std::string, Matrix<float>> tensors;
+    const std::string prefix = "encoder.";
+    for (const auto& [name, tensor] : file.floats) {
+      if (name.rfind(prefix, 0) == 0) tensors[name.substr(prefix.size())] = tensor;
+    }
+    state.encoder =
+        encoders::SequenceEncoder::from_tensors(tensors, encoder, state.task, state.n_classes);
+  } else {
+    state.base = Network::load(file, "base.");
+  }
+  options.similarity.reset();
+  if (config.contains("similarity")) {
+    options.similarity = similarity_from_json(config["similarity"]);
+    state.similarity = relation::SimilarityRelation::load(file, "similarity.", state.task,
+                                                          *options.similarity);
+  }
+  const auto n_entities = config.at("n_entities").get<std::size_t>();
+  for (std::size_t e = 0; e < n_entities; ++e) {
+    state.entities.push_back(relation::EntityMemory::load(file, entity_prefix(e)));
+    options.entities.push_back(state.entities.back().options());
+  }
+  Index width = 0;
+  for (const auto& block : config.at("blocks")) {
+    state.blocks.push_back({block.at("name").get<std::string>(), block.at("begin").get<Index>(),
+                            block.at("size").get<Index>()});
+    if (state.blocks.back().begin != width || state.blocks.back().size < 1) {
+      throw FileError(origin + ": the relation layer's blocks do not fit together");
+    }
+    width += state.blocks.back().size;
+  }
+  state.layer = Network::load(file, "layer.");
+  const std::size_t n_blocks = 1 + (state.similarity ? 1 : 0) + n_entities;
+  if (state.blocks.size() != n_blocks || state.layer.in() != width) {
+    throw FileError(origin + ": the relation layer's blocks do not fit together");
+  }
+  const json& gate = config.at("gate");
+  state.gate = {gate.at("stacked").get<bool>(), gate.at("base_weight").get<double>(),
+                gate.at("head_weight").get<double>(), gate.at("bias").get<double>()};
+  for (const auto& name : config.at("controls")) {
+    state.controls[name.get<std::string>()] =
+        Network::load(file, "control." + name.get<std::string>() + ".");
+  }
+  options.controls = !state.controls.empty();
+  state.verification = load_verification(file, origin);
+  return state;
+}
+
+}  // namespace
+
+VerificationCases make_verification(const ModelState& state, const Samples& samples,
+                                    MatrixView<float> embedding, MatrixView<float> inputs,
+                                    const Matrix<float>& base) {
+  VerificationCases cases;
+  cases.inputs = inputs.eigen();
+  cases.base = base;
+  cases.outputs = finish(state, inputs, base, 1);
+  cases.embedding = embedding.eigen();
+  if (!state.encoder) return cases;
+  // The last events of each sequence, so that long histories do not swell the file.
+  const SequencesView& sequences = *samples.sequences;
+  Index events = 0;
+  for (Index i = 0; i < embedding.rows; ++i) {
+    events += std::min(kVerificationEvents, sequences.length(i));
+    cases.stops.push_back(events);
+  }
+  cases.events.resize(events, sequences.features());
+  Index row = 0;
+  for (Index i = 0; i < embedding.rows; ++i) {
+    const Index length = std::min(kVerificationEvents, sequences.length(i));
+    cases.events.middleRows(row, length) =
+        sequences.values.eigen().middleRows(sequences.stops[i] - length, length);
+    row += length;
+  }
+  cases.embedding = state.encoder->encode(verification_sequences(cases), 1);
+  return cases;
+}
+
+void replay_verification(const ModelState& state, const std::string& origin) {
+  const VerificationCases& cases = state.verification;
+  const Index n = cases.inputs.rows();
+  const bool fits = n > 0 && cases.inputs.cols() == state.layer.in() && cases.base.rows() == n &&
+                    cases.base.cols() == state.n_outputs();
+  if (!fits || !close(finish(state, cases.inputs, cases.base, 1), cases.outputs)) {
+    throw FileError(origin + ": the model does not reproduce its own verification cases");
+  }
+  if (!state.encoder) return;
+  const bool encodes = cases.events.cols() == state.input_features && !cases.stops.empty() &&
+                       close(state.encoder->encode(verification_sequences(cases), 1),
+                             cases.embedding);
+  if (!encodes) {
+    throw FileError(origin + ": the encoder does not reproduce its own verification cases");
+  }
+}
+
+namespace {
+
+io::TensorFile to_file(const ModelState& state) {
+  io::TensorFile file;
+  file.metadata["format"] = kFormat;
+  file.metadata["format_version"] = std::to_string(kFormatVersion);
+  file.metadata["library_version"] = ECSEQ_VERSION;
+  file.metadata["config"] = to_json(state).dump();
+  file.metadata["report"] = state.report;
+  file.metadata["user"] = state.options.metadata;
+  if (state.encoder) {
+    for (const auto& [name, tensor] : state.encoder->tensors()) {
+      file.floats["encoder." + name] = tensor;
+    }
+  } else {
+    state.base->save(file, "base.");
+  }
+  if (state.similarity) state.similarity->save(file, "similarity.");
+  for (std::size_t e = 0; e < state.entities.size(); ++e) {
+    state.entities[e].save(file, entity_prefix(e));
+  }
+  state.layer.save(file, "layer.");
+  for (const auto& [name, network] : state.controls) network.save(file, "control." + name + ".");
+  save_verification(file, state.verification);
+  return file;
+}
+
+std::unique_ptr<ModelState> from_file(const io::TensorFile& file, const std::string& origin) {
+  std::unique_ptr<ModelState> state;
+  try {
+    state = std::make_unique<ModelState>(read_state(file, origin));
+  } catch (const FileError&) {
+    throw;
+  } catch (const std::exception& error) {  // JSON of the wrong shape, numbers out of range
+    throw FileError(origin + ": " + error.what());
+  }
+  replay_verification(*state, origin);
+  return state;
+}
+
+}  // namespace
+
+std::string Model::to_bytes() const { return io::to_bytes(to_file(*state_)); }
+
+Model Model::from_bytes(std::string_view bytes, const std::string& origin) {
+  return Model(from_file(io::from_bytes(bytes, origin), origin));
+}
+
+void Model::save(const std::string& path) const { io::write_file(to_file(*state_), path); }
+
+Model Model::load(const std::string& path) { return Model(from_file(io::read_file(path), path)); }
+
+}  // namespace ecseq::pipeline

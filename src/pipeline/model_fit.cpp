@@ -1,0 +1,417 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/pipeline/metrics.hpp"
+#include "model_state.hpp"
+
+namespace ecseq::pipeline {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kQuantileBins = 5;
+constexpr Index kVerificationRows = 8;
+
+/// Seconds per stage, in the order they were first entered.
+class StageClock {
+ public:
+  void finish(const std::string& stage) {
+    const auto now = std::chrono::steady_clock::now();
+    seconds_[stage] = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+  }
+  json report() const {
+    json out = seconds_;
+    double total = 0.0;
+    for (const auto& [stage, seconds] : seconds_) total += seconds;
+    out["total"] = total;
+    return out;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  std::map<std::string, double> seconds_;
+};
+
+void require_one_of(const char* name, const std::string& value,
+                    const std::vector<std::string>& valid) {
+  if (std::find(valid.begin(), valid.end(), value) != valid.end()) return;
+  std::string list;
+  for (const auto& v : valid) list += (list.empty() ? "'" : ", '") + v + "'";
+  throw InvalidArgument(std::string(name) + ": '" + value + "' is not one of " + list);
+}
+
+void require_options(const ModelOptions& options, const Targets& y) {
+  require_one_of("gnn", options.gnn, {"sage_mean"});
+  require_one_of("mode", options.mode, {"targets", "compressed", "joint", "pretrain"});
+  if (options.similarity) relation::validate(*options.similarity);
+  if (options.mode != "targets" && !options.similarity) {
+    throw InvalidArgument("mode: '" + options.mode +
+                          "' trains on similarity representatives, but relations has none");
+  }
+  if (!options.similarity && options.entities.empty()) {
+    throw InvalidArgument("relations: expected at least one relation");
+  }
+  if (options.hidden_size < 1) {
+    throw InvalidArgument("hidden_size: expected at least 1, got " +
+                          std::to_string(options.hidden_size));
+  }
+  if (!(options.dropout >= 0.0 && options.dropout < 1.0)) {
+    throw InvalidArgument("dropout: expected a number in [0, 1), got " +
+                          std::to_string(options.dropout));
+  }
+  if (options.training.max_epochs < 1 || options.training.patience < 1) {
+    throw InvalidArgument("max_epochs, patience: expected at least 1");
+  }
+  if (!(options.training.learning_rate > 0.0)) {
+    throw InvalidArgument("learning_rate: expected a positive number, got " +
+                          std::to_string(options.training.learning_rate));
+  }
+  if (!options.class_weight.empty() &&
+      options.class_weight.size() != static_cast<std::size_t>(y.n_classes)) {
+    throw InvalidArgument("class_weight: expected " + std::to_string(y.n_classes) +
+                          " weights, one per class, got " +
+                          std::to_string(options.class_weight.size()));
+  }
+}
+
+Targets standardised(const Targets& y, double mean, double std) {
+  if (y.task != Task::kRegression) return y;
+  Targets out = y;
+  for (float& value : out.values) value = static_cast<float>((value - mean) / std);
+  return out;
+}
+
+/// [n] row weights of mean 1, or empty where no class weights are given.
+std::vector<float> row_weights(const Targets& y, const std::vector<float>& class_weight) {
+  if (class_weight.empty() || y.task == Task::kRegression) return {};
+  std::vector<float> out;
+  double sum = 0.0;
+  for (const float value : y.values) {
+    out.push_back(class_weight[static_cast<std::size_t>(value)]);
+    sum += out.back();
+  }
+  for (float& w : out) w = static_cast<float>(w * static_cast<double>(out.size()) / sum);
+  return out;
+}
+
+/// Class of each row, or the quantile bin of a regression target.
+std::vector<int> groups_of(const Targets& y) {
+  std::vector<int> out(y.values.size());
+  if (y.task != Task::kRegression) {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int>(y.values[i]);
+    return out;
+  }
+  std::vector<Index> order(y.values.size());
+  std::iota(order.begin(), order.end(), Index{0});
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return y.values[static_cast<std::size_t>(a)] < y.values[static_cast<std::size_t>(b)];
+  });
+  const auto bins = std::min<std::size_t>(kQuantileBins, out.size());
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    out[static_cast<std::size_t>(order[rank])] = static_cast<int>(rank * bins / order.size());
+  }
+  return out;
+}
+
+/// What every entity relation makes of the training and of the validation rows.
+struct EntityInputs {
+  std::vector<Matrix<float>> training;
+  std::vector<Matrix<float>> validation;
+};
+
+/// With times: one causal pass over both parts together. Without: training rows leave themselves
+/// out, validation rows see the training rows; then all are observed.
+EntityInputs build_entities(ModelState& state, const Samples& training, const Samples& validation,
+                            const relation::LabelChannels& channels,
+                            const Matrix<float>& validation_channels) {
+  EntityInputs out;
+  const Index n = training.size(), m = validation.size();
+  for (auto& options : state.options.entities) {
+    options.timed = !training.times.empty();
+    const auto& keys = entity_column(training, options.by).keys;
+    const auto& validation_keys = entity_column(validation, options.by).keys;
+    relation::EntityMemory memory(options, channels.prior, state.task);
+    if (options.timed) {
+      std::vector<relation::EntityKey> all_keys = keys;
+      all_keys.insert(all_keys.end(), validation_keys.begin(), validation_keys.end());
+      std::vector<double> all_times = training.times;
+      all_times.insert(all_times.end(), validation.times.begin(), validation.times.end());
+      Matrix<float> all_channels(n + m, channels.values.cols());
+      all_channels << channels.values, validation_channels;
+      const Matrix<float> features = memory.replay(all_keys, all_times, all_channels);
+      out.training.push_back(features.topRows(n));
+      out.validation.push_back(features.bottomRows(m));
+    } else {
+      out.training.push_back(memory.leave_one_out(keys, channels.values));
+      Matrix<float> features(m, memory.n_features());
+      for (Index i = 0; i < m; ++i) {
+        memory.features(validation_keys[static_cast<std::size_t>(i)], 0.0, features.row(i).data());
+      }
+      out.validation.push_back(std::move(features));
+      for (Index i = 0; i < m; ++i) {
+        memory.observe(validation_keys[static_cast<std::size_t>(i)], 0.0,
+                       validation_channels.row(i).data());
+      }
+    }
+    state.entities.push_back(std::move(memory));
+  }
+  return out;
+}
+
+void lay_out_blocks(ModelState& state, Index embedding_size) {
+  gnn::SageMean layout;
+  layout.add_block("self", embedding_size + state.n_outputs());
+  if (state.similarity) layout.add_block("similarity", state.similarity->n_features());
+  for (std::size_t e = 0; e < state.entities.size(); ++e) {
+    layout.add_block(state.options.entities[e].by, state.entities[e].n_features());
+  }
+  state.blocks = layout.blocks();
+}
+
+/// The representatives as samples (ECSeq section III-D): X_com = phi^T X over the columns of their
+/// members, neighbours among themselves (E_com), labels Y_com = phi^T Y.
+struct RepresentativeSet {
+  Matrix<float> inputs;    ///< [K, width]
+  Matrix<float> channels;  ///< [K, outputs]
+};
+
+RepresentativeSet representative_set(const ModelState& state, const Matrix<float>& inputs) {
+  const auto& relation = *state.similarity;
+  const auto& representatives = relation.representatives();
+  if (representatives.size() < 2) {
+    throw InvalidArgument("mode: training on representatives needs at least 2 of them, got 1");
+  }
+  Matrix<double> sums = Matrix<double>::Zero(representatives.size(), inputs.cols());
+  for (Index i = 0; i < inputs.rows(); ++i) {
+    sums.row(relation.assignment()[static_cast<std::size_t>(i)]) += inputs.row(i).cast<double>();
+  }
+  RepresentativeSet out;
+  out.channels.resize(representatives.size(), representatives.label_sums.cols());
+  for (Index j = 0; j < sums.rows(); ++j) {
+    const double mass = representatives.mass[static_cast<std::size_t>(j)];
+    sums.row(j) /= mass;
+    out.channels.row(j) = (representatives.label_sums.row(j) / mass).cast<float>();
+  }
+  out.inputs = sums.cast<float>();
+  const auto& block = state.blocks[1];
+  out.inputs.middleCols(block.begin, block.size) = relation.aggregate_representatives();
+  return out;
+}
+
+json curve_of(const nn::TrainingReport& report) {
+  json curve = json::array();
+  for (std::size_t i = 0; i < report.epochs.size(); ++i) {
+    const auto& epoch = report.epochs[i];
+    curve.push_back({{"epoch", i + 1},
+                     {"training_loss", epoch.training_loss},
+                     {"validation_loss", epoch.validation_loss},
+                     {"validation_score", epoch.validation_score}});
+  }
+  return curve;
+}
+
+/// Trains the relation layer in the mode asked for.
+Network fit_layer(const ModelState& state, const Matrix<float>& inputs,
+                  const Matrix<float>& channels, const std::vector<float>& weights,
+                  const ValidationSet& validation, nn::TrainingReport& report,
+                  const ProgressCallback& progress) {
+  const ModelOptions& options = state.options;
+  const TrainingSet targets{inputs, channels, weights.empty() ? nullptr : weights.data()};
+  const auto fit = [&](const TrainingSet& set) {
+    return fit_network(set, validation, state.task, options.hidden_size, options.dropout,
+                       options.training, report, progress);
+  };
+  if (options.mode == "targets") return fit(targets);
+
+  const RepresentativeSet set = representative_set(state, inputs);
+  const TrainingSet compressed{set.inputs, set.channels, nullptr};
+  if (options.mode == "compressed") return fit(compressed);
+  if (options.mode == "pretrain") {
+    nn::TrainingReport pretraining;
+    const Network initial =
+        fit_network(compressed, validation, state.task, options.hidden_size, options.dropout,
+                    options.training, pretraining, progress);
+    return continue_network(initial, targets, validation, state.task, options.dropout,
+                            options.training, report, progress);
+  }
+  // joint: mean loss over targets + aux_weight * mean loss over representatives
+  const Index n = inputs.rows(), k = set.inputs.rows();
+  Matrix<float> all(n + k, inputs.cols()), all_channels(n + k, channels.cols());
+  all << inputs, set.inputs;
+  all_channels << channels, set.channels;
+  std::vector<float> all_weights = weights;
+  all_weights.resize(static_cast<std::size_t>(n), 1.0f);
+  all_weights.resize(
+      static_cast<std::size_t>(n + k),
+      static_cast<float>(options.aux_weight * static_cast<double>(n) / static_cast<double>(k)));
+  return fit({all, all_channels, all_weights.data()});
+}
+
+void require_training_samples(const ModelState& state, const Samples& samples, const Targets& y,
+                              const char* part) {
+  if (samples.size() < 1) {
+    throw InvalidArgument(std::string("X: the ") + part + " part has no rows (n_samples = 0)");
+  }
+  require_fit(state, samples);
+  if (y.size() != samples.size()) {
+    throw InvalidArgument("y: expected " + std::to_string(samples.size()) +
+                          " labels, one per row of X, got " + std::to_string(y.size()));
+  }
+}
+
+}  // namespace
+
+Model Model::fit(const Samples& training, const Targets& y, const Samples& validation,
+                 const Targets& y_validation, const ModelOptions& options,
+                 std::optional<encoders::SequenceEncoder> encoder,
+                 const ProgressCallback& progress) {
+  auto owned = std::make_unique<ModelState>();
+  ModelState& state = *owned;
+  state.options = options;
+  state.task = y.task;
+  state.n_classes = y.n_classes;
+  state.encoder = std::move(encoder);
+  state.input_features = state.encoder       ? state.encoder->input_features()
+                         : training.sequences ? 0
+                                              : training.embedding.cols;
+  if (!state.encoder && training.sequences) {
+    throw InvalidArgument("encoder: sequences need one; fit a SequenceEncoder first");
+  }
+  for (auto& entity : state.options.entities) entity.timed = !training.times.empty();
+  require_options(options, y);
+  require_training_samples(state, training, y, "training");
+  require_training_samples(state, validation, y_validation, "validation");
+  validate(y, training.size());
+
+  const nn::TrainingOptions& trained = options.training;
+  const int threads = resolve_threads(trained.num_threads);
+  StageClock clock;
+  if (y.task == Task::kRegression) {
+    const Eigen::Map<const Eigen::ArrayXf> values(y.values.data(), y.size());
+    state.target_mean = values.cast<double>().mean();
+    const double std = std::sqrt((values.cast<double>() - state.target_mean).square().mean());
+    state.target_std = std > 0.0 ? std : 1.0;
+  }
+  const auto channels = relation::label_channels(y, state.target_mean, state.target_std);
+  const Matrix<float> validation_channels =
+      relation::label_channels(y_validation, state.target_mean, state.target_std).values;
+  const Targets y_standard = standardised(y_validation, state.target_mean, state.target_std);
+  const std::vector<float> weights = row_weights(y, options.class_weight);
+
+  ecseq::report(progress, {"embed", 0, 1, ""});
+  const Matrix<float> x = embed(state, training, threads);
+  const Matrix<float> x_validation = embed(state, validation, threads);
+  clock.finish("embed");
+
+  const TrainingSet on_embedding{x, channels.values, weights.empty() ? nullptr : weights.data()};
+  const ValidationSet embedding_validation{x_validation, &y_standard};
+  const auto fit_control = [&](Index hidden, const char* stage) {
+    nn::TrainingReport unused;
+    nn::TrainingOptions control_options = trained;
+    control_options.stage = stage;
+    return fit_network(on_embedding, embedding_validation, y.task, hidden,
+                       hidden > 0 ? options.dropout : 0.0, control_options, unused, progress);
+  };
+  if (!state.encoder) state.base = fit_control(0, "base");
+  const Matrix<float> base = base_outputs(state, x, threads);
+  const Matrix<float> base_validation = base_outputs(state, x_validation, threads);
+  clock.finish("base");
+
+  std::vector<std::int64_t> assignment;
+  if (options.similarity) {
+    state.similarity.emplace(x, channels, y.task, groups_of(y), *options.similarity, trained.seed,
+                             threads, progress);
+    assignment = state.similarity->assignment();
+  }
+  clock.finish("compress");
+
+  const EntityInputs entities =
+      build_entities(state, training, validation, channels, validation_channels);
+  clock.finish("entities");
+
+  lay_out_blocks(state, x.cols());
+  ecseq::report(progress, {"attach", 0, 1, ""});
+  const Matrix<float> inputs = relation_inputs(state, x, base, entities.training, threads,
+                                               channels.values, assignment);
+  const Matrix<float> inputs_validation =
+      relation_inputs(state, x_validation, base_validation, entities.validation, threads);
+  const double isolation =
+      state.similarity ? state.similarity->isolation_rate(x_validation, threads) : 0.0;
+  clock.finish("attach");
+
+  nn::TrainingReport layer_report;
+  state.options.training.stage = "gnn";
+  state.layer = fit_layer(state, inputs, channels.values, weights,
+                          {inputs_validation, &y_standard}, layer_report, progress);
+  if (state.similarity) state.similarity->finish_training(training.row_numbers);
+  clock.finish("gnn");
+
+  state.gate = fit_gate(base_validation, head_outputs(state, inputs_validation, threads),
+                        y_validation);
+  clock.finish("gate");
+
+  if (options.controls) {
+    state.controls["logistic_regression"] =
+        state.base ? *state.base : fit_control(0, "logistic regression (control)");
+    state.controls["mlp"] = fit_control(options.hidden_size, "mlp (control)");
+  }
+  clock.finish("controls");
+
+  json metrics_report;
+  metrics_report["base"] = metrics(base_validation, y_validation);
+  metrics_report["ecseq"] =
+      metrics(finish(state, inputs_validation, base_validation, threads), y_validation);
+  for (const auto& [name, control] : state.controls) {
+    metrics_report[name] =
+        metrics(in_target_units(state, control.predict(x_validation, threads)), y_validation);
+  }
+  json out;
+  out["task"] = y.task == Task::kBinary       ? "binary"
+                : y.task == Task::kMulticlass ? "multiclass"
+                                              : "regression";
+  out["n_training"] = training.size();
+  out["n_validation"] = validation.size();
+  out["base"] = state.encoder ? "encoder head" : y.task == Task::kRegression ? "linear regression"
+                                                                             : "logistic regression";
+  if (state.similarity) {
+    const auto& compression = state.similarity->report();
+    out["n_representatives"] = state.similarity->representatives().size();
+    out["compression"] = {{"requested", compression.requested},
+                          {"iterations", compression.iterations},
+                          {"objective", compression.objective},
+                          {"points_used", compression.points_used}};
+  } else {
+    out["n_representatives"] = 0;
+  }
+  json known = json::object();
+  for (std::size_t e = 0; e < state.entities.size(); ++e) {
+    known[state.options.entities[e].by] = state.entities[e].size();
+  }
+  out["n_entities"] = known;
+  out["isolation_rate"] = isolation;
+  out["seconds"] = clock.report();
+  out["curve"] = curve_of(layer_report);
+  out["best_epoch"] = layer_report.best_epoch + 1;
+  out["stop_reason"] = layer_report.stop_reason;
+  out["gate"] = {{"choice", state.gate.stacked ? "stacked" : "base"},
+                 {"base_weight", state.gate.base_weight},
+                 {"head_weight", state.gate.head_weight},
+                 {"bias", state.gate.bias}};
+  out["validation"] = metrics_report;
+  state.report = out.dump();
+
+  const Index m = std::min(kVerificationRows, validation.size());
+  state.verification =
+      make_verification(state, validation, {x_validation.data(), m, x_validation.cols()},
+                        {inputs_validation.data(), m, inputs_validation.cols()},
+                        base_validation.topRows(m));
+  return Model(std::move(owned));
+}
+
+}  // namespace ecseq::pipeline

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ecseq/gnn/sage_mean.hpp"
+#include "ecseq/pipeline/gate.hpp"
+#include "ecseq/pipeline/model.hpp"
+#include "ecseq/pipeline/network.hpp"
+
+namespace ecseq::pipeline {
+
+/// Inputs with the outputs they gave when the model was saved; replayed when it is loaded.
+struct VerificationCases {
+  Matrix<float> events;                ///< of a few sequences, with `stops`; empty without encoder
+  std::vector<std::int64_t> stops;
+  Matrix<float> embedding;             ///< [m, h]: what the sequences encode to, or given rows
+  Matrix<float> inputs;                ///< [m, width] of the relation layer
+  Matrix<float> base;                  ///< [m, outputs]
+  Matrix<float> outputs;               ///< [m, outputs]
+};
+
+/// Everything a fitted model has learned.
+struct ModelState {
+  ModelOptions options;
+  Task task = Task::kBinary;
+  int n_classes = 2;
+  double target_mean = 0.0;  ///< regression
+  double target_std = 1.0;
+  Index input_features = 0;
+
+  std::optional<encoders::SequenceEncoder> encoder;
+  std::optional<Network> base;  ///< linear, where there is no encoder whose head would be the base
+  std::optional<relation::SimilarityRelation> similarity;
+  std::vector<relation::EntityMemory> entities;
+  std::vector<gnn::SageMean::Block> blocks;  ///< columns of the relation layer's input
+  Network layer;                             ///< GNN layer and head
+  Gate gate;
+  std::map<std::string, Network> controls;
+  std::string report;
+  VerificationCases verification;
+
+  Index n_outputs() const { return task == Task::kMulticlass ? n_classes : 1; }
+};
+
+// The steps of a prediction, in order; model.cpp.
+
+/// Throws InvalidArgument where samples do not fit the model.
+void require_fit(const ModelState& state, const Samples& samples);
+/// [n, h]
+Matrix<float> embed(const ModelState& state, const Samples& samples, int num_threads);
+/// [n, outputs] from embeddings
+Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads);
+/// One matrix [n, features] per entity relation, as of samples.times.
+std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
+                                           int num_threads);
+/// [n, width]: self (embedding, base outputs), similarity, entities.
+/// own_*: for training rows, see SimilarityRelation::aggregate.
+Matrix<float> relation_inputs(const ModelState& state, MatrixView<float> x,
+                              const Matrix<float>& base,
+                              const std::vector<Matrix<float>>& entities, int num_threads,
+                              MatrixView<float> own_channels = {},
+                              std::span<const std::int64_t> own_representative = {});
+/// Head and gate: [n, outputs]
+Matrix<float> finish(const ModelState& state, MatrixView<float> inputs, const Matrix<float>& base,
+                     int num_threads);
+/// Head alone, in the target's units. [n, outputs]
+Matrix<float> head_outputs(const ModelState& state, MatrixView<float> inputs, int num_threads);
+/// Standardised values to the target's units; classification is left as it is.
+Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs);
+
+/// The column of `samples` that an entity relation needs; throws InvalidArgument if absent.
+const EntityColumn& entity_column(const Samples& samples, const std::string& by);
+/// Where each entity relation's event times come from: samples.times, or zeros.
+std::vector<double> event_times(const Samples& samples);
+
+/// Runs the verification inputs through the model as it is now and keeps the outputs.
+VerificationCases make_verification(const ModelState& state, const Samples& samples,
+                                    MatrixView<float> embedding, MatrixView<float> inputs,
+                                    const Matrix<float>& base);
+/// Throws FileError where a replayed output differs.
+void replay_verification(const ModelState& state, const std::string& origin);
+
+}  // namespace ecseq::pipeline
