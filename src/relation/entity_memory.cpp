@@ -138,15 +138,12 @@ EntityMemory::EntityMemory(EntityOptions options, std::vector<double> prior, Tas
            " for this task), got " + std::to_string(channels_));
   }
   for (Index c = 0; c < channels_; ++c) {
-    double& p = prior_[static_cast<std::size_t>(c)];
+    const double p = prior_[static_cast<std::size_t>(c)];
     if (!std::isfinite(p) || (task_ != Task::kRegression && (p < 0 || p > 1))) {
       refuse("prior of channel " + std::to_string(c) + " must be " +
              (task_ == Task::kRegression ? "finite" : "within [0, 1]") + ", got " +
              std::to_string(p));
     }
-    // A class that the training data do not hold keeps finite log-odds.
-    if (task_ != Task::kRegression) p = std::clamp(p, 1e-6, 1 - 1e-6);
-    prior_log_odds_.push_back(task_ == Task::kRegression ? 0 : std::log(p / (1 - p)));
   }
   for (const int n : {1, 3, 6}) {
     if (n < options_.memory) last_.push_back(n);
@@ -199,13 +196,9 @@ std::vector<std::string> EntityMemory::feature_names() const {
 }
 
 double EntityMemory::rate(Index channel, double sum, double count) const {
-  const auto c = static_cast<std::size_t>(channel);
-  const double a = options_.prior_strength;
-  const double p = prior_[c];
-  if (task_ == Task::kRegression) return (sum + a * p) / (count + a);
-  // No evidence is exactly 0, not 0 up to rounding.
-  if (count == 0) return 0;
-  return std::log((sum + a * p) / (count - sum + a * (1 - p))) - prior_log_odds_[c];
+  // (S - n p) / (n + a)
+  const double p = prior_[static_cast<std::size_t>(channel)];
+  return (sum - count * p) / (count + options_.prior_strength);
 }
 
 void EntityMemory::write_untimed(double events, double labels, const double* sums,

@@ -27,10 +27,12 @@ struct EntityOptions {
 ///
 /// At a query time t an event of the entity is seen iff its time is < t, and its label is known
 /// iff moreover its time + label_delay <= t. With S and n the sum and number of some known labels,
-/// a = prior_strength and p the channel's prior, their *rate* is
-///   classification:  log (S + a p) / (n - S + a (1 - p))  -  log p / (1 - p)
-///   regression:      (S + a p) / (n + a)
-/// so that no evidence gives 0, or the prior mean. Let u be one day, or the smallest window where
+/// a = prior_strength and p the channel's prior, their *rate* is how far the smoothed mean
+/// (S + a p) / (n + a) lies above the prior,
+///   (S - n p) / (n + a),
+/// so that no evidence gives 0. (Log-odds instead cost a neural head accuracy where the prior is
+/// small: one positive label more moves them far, ten more hardly.) Let u be one day, or the
+/// smallest window where
 /// that is shorter. The features at t, per channel where it says so:
 ///   for each window w:  log(1 + events in [t - w, t)),
 ///                       log(1 + known labels in [t - label_delay - w, t - label_delay]),
@@ -130,7 +132,6 @@ class EntityMemory {
   double unit_;                ///< seconds of the smallest age told apart
   double longest_window_ = 0;  ///< the longest finite one
   std::vector<int> last_;      ///< sizes of the newest parts of the label memory
-  std::vector<double> prior_log_odds_;
   Entity empty_;
   std::vector<Entity> entities_;
   std::unordered_map<EntityKey, std::size_t> index_;
