@@ -127,19 +127,19 @@ class Trainer {
     // Shards run in waves, as long as the callback's patience and memory for gradients allow.
     // Gradients are added shard by shard in order, so the length of a wave shows nowhere.
     for (Index first = 0; first < n_shards;) {
-      const Index count = std::min(wave_, n_shards - first);
+      const Index count = std::min(wave(), n_shards - first);
       if (static_cast<Index>(slots_.size()) < count) slots_.resize(static_cast<std::size_t>(count));
-      const auto start = Clock::now();
-      parallel_for(count, threads_, [&](Index i) { run_shard(batch, first + i, slots_[at(i)]); });
-      const double seconds = seconds_since(start);
+      // Waking a thread for less than it costs would slow small networks down.
+      const bool small = static_cast<double>(count) * shard_seconds_ < kWorthThreads;
+      parallel_for(count, small ? 1 : threads_,
+                   [&](Index i) { run_shard(batch, first + i, slots_[at(i)]); });
       const kernels::FlushDenormals flush;
       for (Index i = 0; i < count; ++i) {
+        shard_seconds_ = std::min(shard_seconds_, slots_[at(i)].seconds);
         loss += slots_[at(i)].loss;
         as_array(gradient_) += as_array(slots_[at(i)].gradient);
       }
       first += count;
-      if (count == wave_ && seconds < 0.01) wave_ = std::min(kLongestWave, 2 * wave_);
-      if (seconds > 0.03) wave_ = std::max(Index{threads_}, wave_ / 2);
       if (seconds_since(last_report_) > kReportSeconds) report_now();
     }
     ++steps_;
@@ -158,13 +158,23 @@ class Trainer {
     return loss;
   }
 
+  /// Shards between two looks at the clock: some 20 ms of work, going by the fastest shard so far,
+  /// so that a busy machine does not shorten waves and thereby wait for its threads more often.
+  Index wave() const {
+    const double longest = std::max<double>(kLongestWave, threads_);
+    const double shards = kWaveSeconds * threads_ / shard_seconds_;
+    return static_cast<Index>(std::clamp(shards, static_cast<double>(threads_), longest));
+  }
+
   struct Slot {
     std::vector<float> gradient;
     double loss = 0.0;
+    double seconds = 0.0;
   };
 
   void run_shard(std::span<const Index> batch, Index shard, Slot& slot) {
     const kernels::FlushDenormals flush;
+    const auto start = Clock::now();
     const auto begin = static_cast<std::size_t>(shard * options_.shard_size);
     const auto rows = batch.subspan(
         begin, std::min(static_cast<std::size_t>(options_.shard_size), batch.size() - begin));
@@ -178,6 +188,7 @@ class Trainer {
     slot.loss = static_cast<double>(loss.value()(0, 0));
     if (loss.needs_gradient()) tape->backward(loss);
     tapes_.give_back(std::move(tape));
+    slot.seconds = seconds_since(start);
   }
 
   static std::size_t at(Index i) { return static_cast<std::size_t>(i); }
@@ -187,6 +198,8 @@ class Trainer {
 
   static constexpr Index kLongestWave = 64;
   static constexpr double kReportSeconds = 0.025;
+  static constexpr double kWaveSeconds = 0.02;
+  static constexpr double kWorthThreads = 2e-4;
 
   Parameters<float>& parameters_;
   Index n_samples_;
@@ -199,7 +212,7 @@ class Trainer {
   std::vector<float> gradient_;
   std::vector<Slot> slots_;
   TapePool tapes_;
-  Index wave_ = threads_;
+  double shard_seconds_ = std::numeric_limits<double>::infinity();  ///< of the fastest so far
   std::uint64_t steps_ = 0;
   Index done_ = 0;
   std::string message_;
