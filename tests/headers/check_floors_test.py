@@ -23,7 +23,7 @@ class CheckFloors(unittest.TestCase):
         self.assertEqual(self.problems(files), [])
 
     def test_upwards_is_named(self) -> None:
-        (problem,) = self.problems({"src/core/a.cpp": '  #  include <ecseq/nn/b.hpp>\n'})
+        (problem,) = self.problems({"src/core/a.cpp": "  #  include <ecseq/nn/b.hpp>\n"})
         self.assertIn("src/core/a.cpp: floor 1 (core) includes floor 4 (nn)", problem)
 
     def test_one_floor_one_direction(self) -> None:

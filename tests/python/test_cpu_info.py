@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from ecseq import _cpu, _dispatch
 
 import ecseq
+from ecseq import _cpu, _dispatch
 
 LEVELS = ["v1", "v2", "v3", "v4"]
 
