@@ -242,7 +242,7 @@ def explain(
     console.say(str(explanation))
     console.say("")
     shown = [name for name in (layout.time, *layout.features, *layout.entities) if name]
-    columns = [[str(value) for value in table.column(name).to_pylist()] for name in shown]
+    columns = [[_text(value) for value in table.column(name).to_pylist()] for name in shown]
     console.show_table(
         shown, [list(cells) for cells in zip(*columns)], f"{layout.by} {table[layout.by][0]}"
     )
@@ -306,6 +306,10 @@ def demo(
         else DemoOptions(out=out, n_seeds=seeds, num_threads=num_threads)
     )
     run_demo(options, say=console.say)
+
+
+def _text(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _load(path: Path, threads: int) -> tuple[Any, EventLayout]:

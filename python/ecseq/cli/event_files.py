@@ -29,14 +29,25 @@ def _is_parquet(path: Path) -> bool:
 
 def column_types(path: Path) -> dict[str, Any]:
     """Names and Arrow types of the columns; for CSV as the first block shows them."""
-    if _is_parquet(path):
-        schema = pa_parquet.read_schema(path)
-    else:
-        if path.stat().st_size == 0:
-            raise ValueError(f"{path}: the file is empty")
-        with pa_csv.open_csv(path) as reader:
-            schema = reader.schema
+    as_parquet = _is_parquet(path)
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the file is empty")
+    with _named(path):
+        if as_parquet:
+            schema = pa_parquet.read_schema(path)
+        else:
+            with pa_csv.open_csv(path) as reader:
+                schema = reader.schema
     return dict(zip(schema.names, schema.types))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the file's name into Arrow's messages about its content."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def require_columns(path: Path, wanted: list[str], present: Mapping[str, Any]) -> None:
@@ -75,16 +86,21 @@ def read_pieces(
 
 
 def _parquet_batches(path: Path, columns: list[str], piece_rows: int) -> Iterator[Any]:
-    with pa_parquet.ParquetFile(path) as file:
+    with _named(path), pa_parquet.ParquetFile(path) as file:
         yield from file.iter_batches(batch_size=piece_rows, columns=columns)
 
 
 def _csv_batches(path: Path, columns: list[str], types: Mapping[str, Any]) -> Iterator[Any]:
-    with pa_csv.open_csv(
-        path,
-        read_options=pa_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
-        convert_options=pa_csv.ConvertOptions(include_columns=columns, column_types=dict(types)),
-    ) as reader:
+    with (
+        _named(path),
+        pa_csv.open_csv(
+            path,
+            read_options=pa_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=columns, column_types=dict(types)
+            ),
+        ) as reader,
+    ):
         yield from reader
 
 

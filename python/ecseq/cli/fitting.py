@@ -80,7 +80,6 @@ def fit_events(request: FitRequest, say: Say, progress: Progress | None = None) 
 
     threads = request.num_threads or None
     training, validation = sequences[split.training], sequences[split.validation]
-    own = (training, labels[split.training]), (validation, labels[split.validation])
     encoder = ecseq.SequenceEncoder(
         hidden_size=request.hidden_size,
         task=task,
@@ -88,7 +87,7 @@ def fit_events(request: FitRequest, say: Say, progress: Progress | None = None) 
         random_state=request.seed,
         num_threads=threads,
         verbose=progress or False,
-    ).fit(*own[0], validation=own[1])
+    )
     relations: list[Any] = [ecseq.SimilarityRelation(request.n_representatives or None)]
     relations += [
         ecseq.EntityRelation(name, label_delay=request.label_delay) for name in layout.entities
@@ -101,23 +100,19 @@ def fit_events(request: FitRequest, say: Say, progress: Progress | None = None) 
         num_threads=threads,
         verbose=progress or False,
     )
-    model.fit(*own[0], validation=own[1])
+    model.fit(training, labels[split.training], validation=(validation, labels[split.validation]))
     measured = _measure(model, task, sequences, labels, split, how)
     if layout.entities:
         # The saved model is for what comes after this file, so it knows all of it.
         later = split.waiting | split.test
         model.partial_fit(sequences[later], labels[later])
     layout.store(model)
-    seconds = dict(model.fit_report_["seconds"])
-    trained = float(encoder.fit_report_["seconds"])
-    seconds["encoder"] = trained
-    seconds["total"] = seconds.get("total", 0.0) + trained
     sizes = {
         "training": int(split.training.sum()),
         "validation": int(split.validation.sum()),
         "test": int(split.test.sum()),
     }
-    return FitOutcome(model, layout, how, sizes, measured, seconds)
+    return FitOutcome(model, layout, how, sizes, measured, dict(model.fit_report_["seconds"]))
 
 
 def _read(request: FitRequest) -> tuple[EventLayout, Any]:

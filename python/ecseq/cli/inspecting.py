@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ecseq
+from ecseq._relations import as_duration
 from ecseq.cli.layout import EventLayout
 
 
@@ -50,7 +51,7 @@ def describe_model(model: Any, path: Path) -> list[tuple[str, str]]:
         )
     for relation in model.relations or [ecseq.SimilarityRelation()]:
         if isinstance(relation, ecseq.EntityRelation):
-            days = float(relation.label_delay) / 86_400  # a saved relation has it in seconds
+            days = as_duration(relation.label_delay, "label_delay") / 86_400
             facts.append(
                 (
                     "relation",

@@ -141,7 +141,8 @@ def _run_seed(options: DemoOptions, seed: int, say: Say) -> _Job:
     encoder.fit(training, validation=validation)
     encoder_seconds = time.perf_counter() - started
     test = windows[split.test]
-    job = _Job(frame, windows, split, labels, encoder.predict_proba(test)[:, 1])
+    base_scores = encoder.predict_proba(test)[:, 1].astype(np.float64)
+    job = _Job(frame, windows, split, labels, base_scores)
     measured = binary_metrics(labels[split.test], job.base_scores)
     say(f"seed {seed}: {BASE:<24}{_in_words(measured)}  ({encoder_seconds:.1f} s)")
 
@@ -161,7 +162,7 @@ def _run_seed(options: DemoOptions, seed: int, say: Say) -> _Job:
         )
         model.fit(training, validation=validation)
         fit_seconds = time.perf_counter() - started
-        job.scores[name] = np.asarray(model.replay(windows[later]))[is_test]
+        job.scores[name] = model.replay(windows[later])[is_test].astype(np.float64)
         job.models[name] = model
         measured = binary_metrics(labels[split.test], job.scores[name])
         say(f"seed {seed}: {name:<24}{_in_words(measured)}  ({fit_seconds:.1f} s)")
@@ -308,8 +309,8 @@ def run_demo(options: DemoOptions | None = None, say: Say = print) -> DemoResult
         job = _run_seed(options, seed, say)
         test_labels = job.labels[job.split.test]
         labels.append(test_labels.astype(np.float64))
-        base_scores.append(np.asarray(job.base_scores, dtype=np.float64))
-        main_scores.append(np.asarray(job.scores[main], dtype=np.float64))
+        base_scores.append(job.base_scores)
+        main_scores.append(job.scores[main])
         base_metrics.append(binary_metrics(test_labels, job.base_scores))
         for name in names:
             metrics[name].append(binary_metrics(test_labels, job.scores[name]))
