@@ -2,6 +2,7 @@
 
 import builtins
 import csv
+import os
 import subprocess
 import sys
 
@@ -395,6 +396,34 @@ class TestProgram:
         assert "encoder" in done.stderr
         assert "\x1b" not in done.stderr + done.stdout
         assert "\r" not in done.stderr
+
+    def test_bars_on_a_terminal(self, folder, tmp_path):
+        pty = pytest.importorskip("pty")
+        main_end, terminal = pty.openpty()
+        arguments = [argument for argument in FIT if argument != "--quiet"]
+        with subprocess.Popen(
+            [
+                *(sys.executable, "-m", "ecseq.cli", "fit", str(folder / "events.csv")),
+                *(*arguments, "--out", str(tmp_path / "m.ecseq")),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env={**os.environ, "TERM": "xterm-256color"},
+        ) as program:
+            os.close(terminal)
+            drawn = b""
+            try:
+                while piece := os.read(main_end, 65536):
+                    drawn += piece
+            except OSError:  # how Linux says that the other end is closed
+                pass
+            os.close(main_end)
+            shown = program.stdout.read()
+        assert program.returncode == 0, drawn
+        assert b"ECSeq" in shown
+        assert b"encoder" in drawn
+        assert b"\x1b[" in drawn
 
     def test_demo_writes_its_report(self, run, tmp_path, monkeypatch):
         small = ecseq.demo.run.DemoOptions(

@@ -41,6 +41,10 @@ class Stages:
         self._last = 0.0
         self._stage = ""
 
+    def __deepcopy__(self, memo: object) -> Stages:
+        # scikit-learn's clone copies an estimator's parameters; a terminal cannot be copied.
+        return self
+
     def __call__(self, stage: str, done: int, total: int, message: str) -> None:
         if self._progress is None:
             now = time.monotonic()
