@@ -58,7 +58,8 @@ def check_finite(
             raise ValueError(
                 f"{where}: {found} is beyond the range of float32 (3.4e38); rescale the column"
             )
-        raise ValueError(f"{where}: expected a finite number, got {found}")
+        shown = "NaN" if np.isnan(found) else found
+        raise ValueError(f"{where}: expected a finite number, got {shown}")
 
 
 def as_offsets(offsets: ArrayLike, n_rows: int) -> NDArray[np.int64]:

@@ -202,7 +202,8 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Sequences) -> NDArray[np.float32]:
         """Logits of the head: [n] for two classes, [n, n_classes] for several; values [n] for
         regression."""
-        outputs: NDArray[np.float32] = self._core.decide(self.transform(X))
+        embedding = self.transform(X)
+        outputs: NDArray[np.float32] = self._core.decide(embedding)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, X: Sequences) -> NDArray[np.float32]:
@@ -303,7 +304,8 @@ def encode_labels(
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(
-            f"y: only one class is present ({classes[0]!r}); a classifier needs at least two classes"
+            f"y: only one class is present ({classes.tolist()[0]!r}); a classifier needs at least "
+            "two classes"
         )
     name = "binary" if len(classes) == 2 else "multiclass"
     return name, classes, codes.astype(np.float32)
@@ -324,7 +326,8 @@ def recode(labels: ArrayLike, classes: NDArray[Any] | None, name: str) -> NDArra
     if np.any(wrong):
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"{name}: label {array[row]!r} at row {row} is not one of the classes {list(classes)}"
+            f"{name}: label {array[row].item()!r} at row {row} is not one of the classes "
+            f"{classes.tolist()}"
         )
     return order.astype(np.float32)
 

@@ -181,6 +181,11 @@ class _ECSeq(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.num_threads = num_threads
         self.verbose = verbose
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # the core works in float32
+        return tags
+
     # ---- fitting
 
     def fit(

@@ -58,7 +58,7 @@ class EntityCase:
     known : bool
         Whether it had been seen before.
     facts : dict of str to float
-        What was known about it, in the units that the names say; rates are log-odds above the
+        What was known about it, in the units that the names say; rates are differences from the
         overall rate. The text uses ``events`` (seen so far), ``known_labels`` (in its memory),
         ``positives`` (among them) and ``days_since_positive``, those that are present.
     contribution : float

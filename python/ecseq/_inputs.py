@@ -110,7 +110,9 @@ def class_weights(
         return [float(w) for w in weights]
     unknown = [label for label in class_weight if label not in set(classes.tolist())]
     if unknown:
-        raise ValueError(f"class_weight: {unknown[0]!r} is not one of the classes {list(classes)}")
+        raise ValueError(
+            f"class_weight: {unknown[0]!r} is not one of the classes {classes.tolist()}"
+        )
     weights = [float(class_weight.get(label, 1.0)) for label in classes.tolist()]
     if any(not w >= 0 for w in weights) or not any(w > 0 for w in weights):
         raise ValueError(f"class_weight: expected weights of at least 0, got {dict(class_weight)}")

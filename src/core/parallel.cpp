@@ -1,11 +1,13 @@
 #include "ecseq/core/parallel.hpp"
 
-#include <omp.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <thread>
+
+#include "thread_pool.hpp"
 
 namespace ecseq {
 namespace {
@@ -24,7 +26,7 @@ int resolve_threads(int requested) {
   (void)fork_handler;
   if (forked_child) return 1;
   if (requested <= 0) requested = default_threads;
-  if (requested <= 0) requested = omp_get_num_procs();
+  if (requested <= 0) requested = static_cast<int>(std::thread::hardware_concurrency());
   return std::max(1, requested);
 }
 
@@ -37,18 +39,21 @@ void parallel_for(Index n, int threads, const std::function<void(Index)>& task) 
   std::exception_ptr failure;
   Index failed_task = n;
   std::mutex mutex;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-  for (Index i = 0; i < n; ++i) {
-    try {
-      task(i);
-    } catch (...) {
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (i < failed_task) {
-        failed_task = i;
-        failure = std::current_exception();
+  std::atomic<Index> next{0};
+  const std::function<void()> work = [&] {
+    for (Index i = next++; i < n; i = next++) {
+      try {
+        task(i);
+      } catch (...) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        if (i < failed_task) {
+          failed_task = i;
+          failure = std::current_exception();
+        }
       }
     }
-  }
+  };
+  if (!ThreadPool::instance().run(threads - 1, work)) work();
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -18,11 +18,11 @@ Gate from_weights(const Eigen::Vector3d& w) { return {true, w[0], w[1], w[2]}; }
 /// Damped Newton on the ridge-penalised mean loss; 3 unknowns (the bias cancels in a softmax and
 /// stays 0).
 Eigen::Vector3d maximum_likelihood(const Matrix<float>& base, const Matrix<float>& head,
-                                   const Targets& y) {
+                                   const Targets& y, const std::vector<float>& weights) {
   const Eigen::Vector3d start(1.0, 0.0, 0.0);
   Eigen::Vector3d w = start;
   const auto objective = [&](const Eigen::Vector3d& at) {
-    return mean_loss(from_weights(at).apply(base, head), y) +
+    return mean_loss(from_weights(at).apply(base, head), y, weights) +
            0.5 * kRidge * (at - start).squaredNorm();
   };
   double value = objective(w);
@@ -33,11 +33,12 @@ Eigen::Vector3d maximum_likelihood(const Matrix<float>& base, const Matrix<float
     const Matrix<float> p = probabilities(y.task, from_weights(w).apply(base, head));
     for (Index i = 0; i < base.rows(); ++i) {
       const auto target = static_cast<Index>(y.values[static_cast<std::size_t>(i)]);
+      const double share = (weights.empty() ? 1.0 : weights[static_cast<std::size_t>(i)]) / n;
       // d logit_c / d w = (base_c, head_c, 1); for a softmax the mean over p is taken off.
       if (y.task == Task::kBinary) {
         const Eigen::Vector3d f(base(i, 0), head(i, 0), 1.0);
-        gradient += (p(i, 1) - static_cast<double>(target)) / n * f;
-        hessian += static_cast<double>(p(i, 1)) * p(i, 0) / n * f * f.transpose();
+        gradient += share * (p(i, 1) - static_cast<double>(target)) * f;
+        hessian += share * static_cast<double>(p(i, 1)) * p(i, 0) * f * f.transpose();
         continue;
       }
       Eigen::Vector3d mean = Eigen::Vector3d::Zero();
@@ -47,8 +48,8 @@ Eigen::Vector3d maximum_likelihood(const Matrix<float>& base, const Matrix<float
         mean += p(i, c) * f;
         square += p(i, c) * f * f.transpose();
       }
-      gradient += (mean - Eigen::Vector3d(base(i, target), head(i, target), 0.0)) / n;
-      hessian += (square - mean * mean.transpose()) / n;
+      gradient += share * (mean - Eigen::Vector3d(base(i, target), head(i, target), 0.0));
+      hessian += share * (square - mean * mean.transpose());
     }
     const Eigen::Vector3d direction = hessian.ldlt().solve(-gradient);
     double rate = 1.0;
@@ -88,9 +89,14 @@ Eigen::Vector3d least_squares(const Matrix<float>& base, const Matrix<float>& he
 }
 
 /// Whether any metric of `stacked` is worse than that of `base`.
-bool worse_anywhere(const Matrix<float>& stacked, const Matrix<float>& base, const Targets& y) {
-  const auto ours = metrics(stacked, y);
-  const auto theirs = metrics(base, y);
+bool worse_anywhere(const Matrix<float>& stacked, const Matrix<float>& base, const Targets& y,
+                    const std::vector<float>& weights) {
+  auto ours = metrics(stacked, y);
+  auto theirs = metrics(base, y);
+  if (!weights.empty()) {
+    ours["log_loss"] = mean_loss(stacked, y, weights);
+    theirs["log_loss"] = mean_loss(base, y, weights);
+  }
   for (const auto& [name, value] : theirs) {
     if (name == "recall_at_p90" || name == "mae") continue;  // a few rows decide it, or not fitted
     const bool lower_is_better = name == "log_loss" || name == "rmse";
@@ -112,10 +118,12 @@ Matrix<float> Gate::apply(const Matrix<float>& base, const Matrix<float>& head) 
   return out;
 }
 
-Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y) {
-  const Gate gate = from_weights(y.task == Task::kRegression ? least_squares(base, head, y)
-                                                             : maximum_likelihood(base, head, y));
-  return worse_anywhere(gate.apply(base, head), base, y) ? Gate{} : gate;
+Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y,
+              const std::vector<float>& weights) {
+  const Gate gate =
+      from_weights(y.task == Task::kRegression ? least_squares(base, head, y)
+                                               : maximum_likelihood(base, head, y, weights));
+  return worse_anywhere(gate.apply(base, head), base, y, weights) ? Gate{} : gate;
 }
 
 }  // namespace ecseq::pipeline

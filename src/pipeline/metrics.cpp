@@ -22,6 +22,19 @@ double log_sum_exp(const float* logits, Index n) {
   return highest + std::log(sum);
 }
 
+double row_loss(Task task, const float* outputs, Index n, float target) {
+  switch (task) {
+    case Task::kBinary:
+      return log1p_exp(target > 0.5f ? -outputs[0] : outputs[0]);
+    case Task::kMulticlass:
+      return log_sum_exp(outputs, n) - outputs[static_cast<Index>(target)];
+    case Task::kRegression:
+      break;
+  }
+  const double error = static_cast<double>(outputs[0]) - target;
+  return error * error;
+}
+
 std::span<const float> column(const Matrix<float>& outputs) {
   return {outputs.data(), static_cast<std::size_t>(outputs.size())};
 }
@@ -48,22 +61,13 @@ Matrix<float> probabilities(Task task, const Matrix<float>& logits) {
   return out;
 }
 
-double mean_loss(const Matrix<float>& outputs, const Targets& y) {
+double mean_loss(const Matrix<float>& outputs, const Targets& y,
+                 const std::vector<float>& weights) {
   double sum = 0.0;
   for (Index i = 0; i < outputs.rows(); ++i) {
-    const float target = y.values[static_cast<std::size_t>(i)];
-    switch (y.task) {
-      case Task::kBinary:
-        sum += log1p_exp(target > 0.5f ? -outputs(i, 0) : outputs(i, 0));
-        break;
-      case Task::kMulticlass:
-        sum += log_sum_exp(outputs.row(i).data(), outputs.cols()) -
-               outputs(i, static_cast<Index>(target));
-        break;
-      case Task::kRegression:
-        sum += std::pow(static_cast<double>(outputs(i, 0)) - target, 2);
-        break;
-    }
+    const double weight = weights.empty() ? 1.0 : weights[static_cast<std::size_t>(i)];
+    sum += weight * row_loss(y.task, outputs.row(i).data(), outputs.cols(),
+                             y.values[static_cast<std::size_t>(i)]);
   }
   return sum / static_cast<double>(outputs.rows());
 }

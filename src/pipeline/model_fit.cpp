@@ -6,6 +6,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/pipeline/linear.hpp"
 #include "ecseq/pipeline/metrics.hpp"
 #include "model_state.hpp"
 
@@ -293,10 +294,11 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   const int threads = resolve_threads(trained.num_threads);
   StageClock clock;
   if (y.task == Task::kRegression) {
-    const Eigen::Map<const Eigen::ArrayXf> values(y.values.data(), y.size());
-    state.target_mean = values.cast<double>().mean();
-    const double std = std::sqrt((values.cast<double>() - state.target_mean).square().mean());
-    state.target_std = std > 0.0 ? std : 1.0;
+    const double n = static_cast<double>(y.size());
+    state.target_mean = std::accumulate(y.values.begin(), y.values.end(), 0.0) / n;
+    double square = 0.0;
+    for (const float value : y.values) square += std::pow(value - state.target_mean, 2);
+    state.target_std = square > 0.0 ? std::sqrt(square / n) : 1.0;
   }
   const auto channels = relation::label_channels(y, state.target_mean, state.target_std);
   const Matrix<float> validation_channels =
@@ -310,15 +312,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   clock.finish("embed");
 
   const TrainingSet on_embedding{x, channels.values, weights.empty() ? nullptr : weights.data()};
-  const ValidationSet embedding_validation{x_validation, &y_standard};
-  const auto fit_control = [&](Index hidden, const char* stage) {
-    nn::TrainingReport unused;
-    nn::TrainingOptions control_options = trained;
-    control_options.stage = stage;
-    return fit_network(on_embedding, embedding_validation, y.task, hidden,
-                       hidden > 0 ? options.dropout : 0.0, control_options, unused, progress);
-  };
-  if (!state.encoder) state.base = fit_control(0, "base");
+  if (!state.encoder) state.base = fit_linear(on_embedding, y.task, threads, progress);
   const Matrix<float> base = base_outputs(state, x, threads);
   const Matrix<float> base_validation = base_outputs(state, x_validation, threads);
   clock.finish("base");
@@ -353,13 +347,18 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   clock.finish("gnn");
 
   state.gate = fit_gate(base_validation, head_outputs(state, inputs_validation, threads),
-                        y_validation);
+                        y_validation, row_weights(y_validation, options.class_weight));
   clock.finish("gate");
 
   if (options.controls) {
     state.controls["logistic_regression"] =
-        state.base ? *state.base : fit_control(0, "logistic regression (control)");
-    state.controls["mlp"] = fit_control(options.hidden_size, "mlp (control)");
+        state.base ? *state.base : fit_linear(on_embedding, y.task, threads, progress);
+    nn::TrainingReport unused;
+    nn::TrainingOptions control_options = trained;
+    control_options.stage = "mlp (control)";
+    state.controls["mlp"] =
+        fit_network(on_embedding, {x_validation, &y_standard}, y.task, options.hidden_size,
+                    options.dropout, control_options, unused, progress);
   }
   clock.finish("controls");
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
@@ -60,6 +61,22 @@ TEST(ParallelFor, RunsEachTaskOnceAndRethrowsTheLowestFailure) {
   } catch (const InvalidArgument& error) {
     EXPECT_STREQ(error.what(), "7");
   }
+}
+
+TEST(ParallelFor, ManyCallersAndNestedCallsFinish) {
+  std::atomic<Index> total{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 200; ++round) {
+        parallel_for(8, 3, [&](Index) {
+          parallel_for(4, 2, [&](Index i) { total += i; });
+        });
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(total.load(), 4 * 200 * 8 * 6);
 }
 
 TEST(Rng, IsReproducibleAndUniform) {

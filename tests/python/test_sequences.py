@@ -110,7 +110,7 @@ class TestRefusals:
     def test_not_finite(self, bad):
         values = np.ones((70_000, 2), dtype=np.float32)
         values[69_000, 1] = bad
-        with pytest.raises(ValueError, match=r"values: row 69000, column 'gap'.*finite.*(nan|inf)"):
+        with pytest.raises(ValueError, match=r"values: row 69000, column 'gap'.*finite.*(NaN|inf)"):
             Sequences(values, [0, 70_000], feature_names=["amount", "gap"])
 
     def test_beyond_float32(self):

@@ -4,29 +4,35 @@
 // the highest score, and |x - c|^2 = |x|^2 - 2 score; score is a product with a packed matrix, so
 // search costs one GEMM that never leaves the registers.
 
-#include <immintrin.h>
-
 #include <cstdint>
 #include <limits>
 #include <vector>
 
 #include "ecseq/kernels/dense.hpp"
 
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
 namespace ecseq::kernels {
 
 inline constexpr float kNoScore = -3.0e38f;
 
-/// Points to search among. points: [n, d].
-inline PackedDense pack_points(MatrixView<float> points) {
-  const Matrix<float> transposed = points.eigen().transpose();
-  const Eigen::ArrayXf bias = -0.5f * points.eigen().rowwise().squaredNorm();
-  return PackedDense(transposed, bias.data(), kNoScore);
-}
-
+/// One term after the other: the same bits wherever x lies in memory.
 inline float squared_norm(const float* x, Index d) {
   float sum = 0.0f;
   for (Index k = 0; k < d; ++k) sum += x[k] * x[k];
   return sum;
+}
+
+/// Points to search among. points: [n, d].
+inline PackedDense pack_points(MatrixView<float> points) {
+  const Matrix<float> transposed = points.eigen().transpose();
+  std::vector<float> bias;
+  for (Index i = 0; i < points.rows; ++i) {
+    bias.push_back(-0.5f * squared_norm(points.row(i), points.cols));
+  }
+  return PackedDense(transposed, bias.data(), kNoScore);
 }
 
 /// labels[i] = nearest point of row i, the lowest number on ties; distances[i] = its squared
@@ -84,8 +90,12 @@ ECSEQ_INLINE unsigned greater_lanes(Vec<float> a, Vec<float> b) {
   return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
 #elif defined(__AVX__)
   return static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_GT_OQ)));
-#else
+#elif defined(__SSE__)
   return static_cast<unsigned>(_mm_movemask_ps(_mm_cmpgt_ps((__m128)a, (__m128)b)));
+#else
+  unsigned mask = 0;
+  for (int lane = 0; lane < kLanes<float>; ++lane) mask |= unsigned{a[lane] > b[lane]} << lane;
+  return mask;
 #endif
 }
 

@@ -22,7 +22,9 @@ struct Gate {
   Matrix<float> apply(const Matrix<float>& base, const Matrix<float>& head) const;
 };
 
-/// base, head: [n, outputs] on the validation rows.
-Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y);
+/// base, head: [n, outputs] on the validation rows. weights: [n] of mean 1, or empty; class weights
+/// ask for shifted probabilities, and the gate must not shift them back.
+Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y,
+              const std::vector<float>& weights = {});
 
 }  // namespace ecseq::pipeline

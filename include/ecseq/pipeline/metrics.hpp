@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/core/targets.hpp"
@@ -21,7 +22,8 @@ std::map<std::string, double> metrics(const Matrix<float>& outputs, const Target
 /// minus the squared error. Where AUC is undefined, minus the log loss.
 double selection_score(const Matrix<float>& outputs, const Targets& y);
 
-/// Mean negative log likelihood, or mean squared error.
-double mean_loss(const Matrix<float>& outputs, const Targets& y);
+/// Mean negative log likelihood, or mean squared error. weights: [n] of mean 1, or empty.
+double mean_loss(const Matrix<float>& outputs, const Targets& y,
+                 const std::vector<float>& weights = {});
 
 }  // namespace ecseq::pipeline
