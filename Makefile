@@ -45,13 +45,13 @@ bench: $(STAMPS)/debian ## build the benchmarks and run each
 	@set -e; for program in $$(find $(BUILD)/benchmarks -maxdepth 1 -type f -perm -u+x | sort); do \
 	  echo "== $$program"; "$$program"; done
 
-lint: $(STAMPS)/dev ## formatting, ruff, mypy; changes nothing
+lint: $(STAMPS)/lint ## formatting, ruff, mypy; changes nothing
 	@echo $(CPP_FILES) | xargs $(VENV_BIN)/clang-format --dry-run -Werror
 	$(VENV_BIN)/ruff check $(PYTHON_FILES)
 	$(VENV_BIN)/ruff format --check $(PYTHON_FILES)
 	$(VENV_BIN)/mypy
 
-format: $(STAMPS)/dev ## rewrite the sources as `make lint` wants them
+format: $(STAMPS)/lint ## rewrite the sources as `make lint` wants them
 	@echo $(CPP_FILES) | xargs $(VENV_BIN)/clang-format -i
 	$(VENV_BIN)/ruff check --fix $(PYTHON_FILES)
 	$(VENV_BIN)/ruff format $(PYTHON_FILES)
@@ -91,7 +91,7 @@ $(STAMPS)/debian: Makefile
 # again each time, for its paths change.
 $(STAMPS)/venv: $(STAMPS)/debian
 	$(PYTHON3) -m venv $(VENV)
-	$(VENV_BIN)/pip install -q --upgrade 'pip>=23.1' 'scikit-build-core>=0.10' 'pybind11>=2.11'
+	$(VENV_BIN)/pip install -q --upgrade 'pip>=25.1' 'scikit-build-core>=0.10' 'pybind11>=2.11'
 	@touch $@
 
 $(STAMPS)/package: $(STAMPS)/venv $(SOURCES)
@@ -99,7 +99,6 @@ $(STAMPS)/package: $(STAMPS)/venv $(SOURCES)
 	  $(VENV_BIN)/pip install -q --no-build-isolation -C build-dir=build/python '.[test]'
 	@touch $@
 
-$(STAMPS)/dev: $(STAMPS)/venv pyproject.toml
-	$(VENV_BIN)/pip install -q 'clang-format==14.0.6' 'mypy>=1.8' 'ruff>=0.5' \
-	  'numpy>=1.23' 'scikit-learn>=1.3' 'typer>=0.12' 'rich>=13'
+$(STAMPS)/lint: $(STAMPS)/venv pyproject.toml
+	$(VENV_BIN)/pip install -q --group lint
 	@touch $@
