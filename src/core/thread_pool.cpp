@@ -1,5 +1,7 @@
 #include "thread_pool.hpp"
 
+#include <system_error>
+
 namespace ecseq {
 namespace {
 
@@ -16,12 +18,10 @@ bool ThreadPool::run(int helpers, const std::function<void()>& work) {
   if (inside_job) return false;
   const std::unique_lock<std::mutex> lock(busy_, std::try_to_lock);
   if (!lock.owns_lock()) return false;
-  while (static_cast<int>(workers_.size()) < helpers) {
-    const int number = static_cast<int>(workers_.size());
-    workers_.emplace_back([this, number, seen = job_.load()] { loop(number, seen); });
-  }
+  grow(helpers);
   work_ = &work;
   helpers_ = helpers;
+  std::fegetenv(&environment_);
   unfinished_ = static_cast<int>(workers_.size());
   ++job_;
   job_.notify_all();
@@ -32,12 +32,26 @@ bool ThreadPool::run(int helpers, const std::function<void()>& work) {
   return true;
 }
 
+void ThreadPool::grow(int helpers) {
+  try {
+    while (static_cast<int>(workers_.size()) < helpers) {
+      const int number = static_cast<int>(workers_.size());
+      workers_.emplace_back([this, number, seen = job_.load()] { loop(number, seen); });
+    }
+  } catch (const std::system_error&) {
+    // The system has no more threads to give: the caller and those there are do the work.
+  }
+}
+
 void ThreadPool::loop(int number, std::uint32_t seen) {
   inside_job = true;
   for (;;) {
     job_.wait(seen);
     ++seen;
-    if (number < helpers_) (*work_)();
+    if (number < helpers_) {
+      std::fesetenv(&environment_);
+      (*work_)();
+    }
     if (--unfinished_ == 0) unfinished_.notify_all();
   }
 }

@@ -1,13 +1,12 @@
 #pragma once
 
 #include <atomic>
+#include <cfenv>
 #include <cstdint>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
-
-#include "ecseq/core/matrix.hpp"
 
 namespace ecseq {
 
@@ -19,19 +18,24 @@ class ThreadPool {
   /// The process's pool. Never destroyed: at exit, and in a forked child, its threads may be gone.
   static ThreadPool& instance();
 
-  /// Runs work() on the caller and on `helpers` workers at once; returns when all have. False, with
-  /// nothing run, if the pool is busy with another caller's job or called from within a job.
+  /// Runs work() on the caller and on up to `helpers` workers at once; returns when all have.
+  /// Fewer where the system refuses threads. work must not throw. False, with nothing run, if the
+  /// pool is busy with another caller's job or called from within a job.
   bool run(int helpers, const std::function<void()>& work);
 
  private:
+  void grow(int helpers);
   /// seen: number of the last job before this worker was made.
   void loop(int number, std::uint32_t seen);
 
-  std::mutex busy_;                          ///< held by the caller whose job runs
+  std::mutex busy_;  ///< held by the caller whose job runs
   std::vector<std::thread> workers_;
   const std::function<void()>* work_ = nullptr;
   int helpers_ = 0;
-  std::atomic<std::uint32_t> job_{0};        ///< number of the newest job; workers wait on it
+  /// The caller's rounding and denormal modes: a thread inherits those of the moment it was made,
+  /// and a task's bits must not depend on the thread that runs it.
+  std::fenv_t environment_{};
+  std::atomic<std::uint32_t> job_{0};  ///< number of the newest job; workers wait on it
   std::atomic<int> unfinished_{0};
 };
 
