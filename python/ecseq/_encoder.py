@@ -26,7 +26,7 @@ _CELLS = ("lstm",)
 _TASKS = ("auto", "classification", "regression")
 
 
-class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
+class SequenceEncoder(BaseEstimator):
     """A recurrent network trained on labelled sequences: embedding and own prediction.
 
     The embedding is the last hidden state; a linear head on it gives the prediction that ECSeq
@@ -42,7 +42,7 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
     task : {"auto", "classification", "regression"}
         "auto": regression for labels that are not whole numbers, classification otherwise.
     learning_rate, batch_size, max_epochs, patience, weight_decay
-        Adam's step, sequences per step, passes at most, epochs without a better validation score
+        Adam's step, sequences per step (None: by their number, at most 512), passes at most, epochs without a better validation score
         before stopping, decoupled weight decay.
     clip_norm : float
         Bound of the gradient's norm; 0 for none.
@@ -71,8 +71,9 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
     >>> rng = np.random.default_rng(0)
     >>> events = [rng.normal(size=(rng.integers(3, 9), 2)) for _ in range(200)]
     >>> labels = [int(x[:, 0].sum() > 0) for x in events]
-    >>> encoder = SequenceEncoder(hidden_size=8, max_epochs=5).fit(Sequences.from_list(events), labels)
-    >>> encoder.transform(Sequences.from_list(events[:3])).shape
+    >>> sequences = Sequences.from_list(events)
+    >>> encoder = SequenceEncoder(hidden_size=8, max_epochs=5).fit(sequences, labels)
+    >>> encoder.transform(sequences[:3]).shape
     (3, 8)
     """
 
@@ -132,6 +133,8 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
         seed = seed_of(self.random_state)
         task, classes, codes = encode_labels(labels, self.task)
         options = training_options(self, seed)
+        if self.batch_size is None:
+            options["batch_size"] = 0  # the core chooses by the number of sequences
         options["cell"] = self.cell
         options["weight_decay"] = float(self.weight_decay)
         options["clip_norm"] = float(self.clip_norm)
@@ -166,7 +169,7 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
         self._adopt(core, classes)
         return self
 
-    def _adopt(self, core: Any, classes: NDArray[Any] | None) -> None:
+    def _adopt(self, core: _core.SequenceEncoder, classes: NDArray[Any] | None) -> None:
         self._core = core
         self.n_features_in_ = int(core.input_features)
         if classes is not None:
@@ -182,7 +185,9 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
         }
 
     @classmethod
-    def _from_core(cls, core: Any, classes: NDArray[Any] | None) -> SequenceEncoder:
+    def _from_core(
+        cls, core: _core.SequenceEncoder, classes: NDArray[Any] | None
+    ) -> SequenceEncoder:
         encoder = cls(cell=core.cell, hidden_size=core.hidden_size)
         encoder._adopt(core, classes)
         return encoder
@@ -190,10 +195,7 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Sequences) -> NDArray[np.float32]:
         """Embeddings [n, hidden_size] of sequences X [n]."""
         check_is_fitted(self)
-        embedding: NDArray[np.float32] = self._core.encode(
-            *core_sequences(self._checked(X)), threads(self.num_threads)
-        )
-        return embedding
+        return self._core.encode(*core_sequences(self._checked(X)), threads(self.num_threads))
 
     def fit_transform(self, X: Sequences, y: ArrayLike | None = None) -> NDArray[np.float32]:
         """``fit(X, y).transform(X)``"""
@@ -202,8 +204,7 @@ class SequenceEncoder(BaseEstimator):  # type: ignore[misc]
     def decision_function(self, X: Sequences) -> NDArray[np.float32]:
         """Logits of the head: [n] for two classes, [n, n_classes] for several; values [n] for
         regression."""
-        embedding = self.transform(X)
-        outputs: NDArray[np.float32] = self._core.decide(embedding)
+        outputs = self._core.decide(self.transform(X))
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, X: Sequences) -> NDArray[np.float32]:

@@ -18,6 +18,8 @@ namespace {
 
 using Row = Matrix<float>;  // [1, n]
 
+constexpr Index kLargestBatch = 512;
+
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 void check_options(const EncoderOptions& options, Task task, int n_classes) {
@@ -272,7 +274,10 @@ SequenceEncoder SequenceEncoder::fit(const SequencesView& training, const Target
   Fit fit(encoder, training, scaled);
   std::vector<Index> lengths(at(training.size));
   for (Index i = 0; i < training.size; ++i) lengths[at(i)] = training.length(i);
-  const auto& training_options = options.training;
+  nn::TrainingOptions training_options = options.training;
+  if (training_options.batch_size <= 0) {
+    training_options.batch_size = nn::automatic_batch_size(training.size, kLargestBatch);
+  }
   Progress where{training_options.stage, 0, training.size * Index{training_options.max_epochs}, ""};
   const ProgressCallback remember = [&](const Progress& now) {
     where = now;

@@ -11,16 +11,16 @@ namespace ecseq::pipeline {
 namespace {
 
 constexpr Index kChunk = 256;
-
-/// About twenty steps an epoch on small data, so that it is not under-trained.
-Index automatic_batch(Index n) { return std::clamp<Index>(n / 20, 16, 1024); }
+constexpr Index kLargestBatch = 1024;
 
 Network train(nn::Scaler scaler, nn::FeedForward network, const TrainingSet& training,
               const ValidationSet& validation, Task task, double dropout,
               nn::TrainingOptions options, nn::TrainingReport& report,
               const ProgressCallback& progress) {
   const Matrix<float> inputs = scaler.apply(training.inputs);
-  if (options.batch_size <= 0) options.batch_size = automatic_batch(inputs.rows());
+  if (options.batch_size <= 0) {
+    options.batch_size = nn::automatic_batch_size(inputs.rows(), kLargestBatch);
+  }
   const Index in = inputs.cols();
   const Index out = training.channels.cols;
 

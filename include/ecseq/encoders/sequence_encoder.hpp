@@ -20,7 +20,7 @@ struct EncoderOptions {
 
   static nn::TrainingOptions default_training() {
     nn::TrainingOptions options;
-    options.batch_size = 512;
+    options.batch_size = 0;  // by the number of sequences, at most 512
     options.shard_size = 64;
     options.max_epochs = 30;
     options.patience = 5;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -24,6 +25,12 @@ struct TrainingOptions {
   int num_threads = 0;           ///< 0 = the process default
   std::string stage = "train";   ///< name in progress reports
 };
+
+/// About twenty steps an epoch, so that small data is not under-trained, in batches of 16 to
+/// `highest`.
+inline Index automatic_batch_size(Index n_samples, Index highest) {
+  return std::clamp<Index>(n_samples / 20, 16, highest);
+}
 
 /// What validation says of the current weights.
 struct ValidationScore {

@@ -1,9 +1,9 @@
-"""``python -m ecseq.demo``: the demonstration with its default options."""
+"""``python -m ecseq.demo``: the same as ``ecseq demo``."""
 
 from __future__ import annotations
 
 import sys
 
-from ecseq.demo.run import main
+from ecseq.cli import main
 
-sys.exit(main())
+main(["demo", *sys.argv[1:]])

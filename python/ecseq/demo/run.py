@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -261,7 +260,7 @@ def _write_results(results: DemoResults, path: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["seed", "model", *results.base.metrics[0]])
         for variant in (results.base, *results.variants):
-            for seed, measured in zip(results.seeds, variant.metrics):
+            for seed, measured in zip(results.seeds, variant.metrics, strict=True):
                 writer.writerow([seed, variant.name, *(f"{v:.6f}" for v in measured.values())])
 
 
@@ -369,8 +368,3 @@ def run_demo(options: DemoOptions | None = None, say: Say = print) -> DemoResult
     say("The data is simulated, and fraud at terminals is part of its design.")
     say(f"{results.total_seconds:.0f} s; report: {report}")
     return results
-
-
-def main() -> int:
-    run_demo(say=lambda line: print(line, file=sys.stdout, flush=True))
-    return 0
