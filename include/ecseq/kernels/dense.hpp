@@ -6,7 +6,7 @@
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/kernels/vec.hpp"
 
-namespace ecseq::kernels {
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 /// Weights of y = x W + b, packed in panels of one vector of output columns so that a register
 /// tile reads them in order: panels[p][k][lane] = W(k, p * lanes + lane). Each element of y is
@@ -101,4 +101,4 @@ inline void multiply(const PackedDense& dense, const float* x, Index stride, Ind
   for (; i < rows; ++i) tile.template operator()<1>(i);
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

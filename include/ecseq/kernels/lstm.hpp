@@ -4,7 +4,7 @@
 
 #include "ecseq/kernels/lstm_cell.hpp"
 
-namespace ecseq::kernels {
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 /// (x - mean) * scale per column; no standardisation where `mean` is null. Events are staged
 /// through this into the step's rows: folding it into the weights instead would subtract two
@@ -94,4 +94,4 @@ void lstm_last_state(const LstmWeights<Scalar>& weights, const Standardisation& 
   }
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

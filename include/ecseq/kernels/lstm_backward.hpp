@@ -4,7 +4,7 @@
 
 #include "ecseq/kernels/lstm_weights.hpp"
 
-namespace ecseq::kernels {
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 /// The hidden weights as the backward pass reads them: [blocks][4 padded][lanes], where lane l
 /// of block b holds W_h[b lanes + l, gate]. memory: [padded * 4 padded].
@@ -177,4 +177,4 @@ void lstm_weight_gradient(Index count, const Scalar* rows, Index row_stride, Ind
   }
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

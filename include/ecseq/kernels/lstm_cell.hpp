@@ -4,7 +4,7 @@
 
 #include "ecseq/kernels/lstm_weights.hpp"
 
-namespace ecseq::kernels {
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 /// Where one time step of several sequences reads and writes. Row n of each array belongs to
 /// sequence n; strides are in scalars.
@@ -148,4 +148,4 @@ void lstm_step(const LstmWeights<Scalar>& weights, const LstmStep<Scalar>& step,
   }
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

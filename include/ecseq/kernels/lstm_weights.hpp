@@ -5,7 +5,7 @@
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/kernels/vec.hpp"
 
-namespace ecseq::kernels {
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 /// The weights of one LSTM layer in the order the step reads them. Refers to the caller's memory.
 ///
@@ -70,4 +70,4 @@ LstmWeights<Scalar> pack_lstm(MatrixView<Scalar> weight_input, MatrixView<Scalar
   return out;
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

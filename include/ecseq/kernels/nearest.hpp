@@ -14,7 +14,7 @@
 #include <immintrin.h>
 #endif
 
-namespace ecseq::kernels {
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 inline constexpr float kNoScore = -3.0e38f;
 
@@ -101,7 +101,8 @@ ECSEQ_INLINE unsigned greater_lanes(Vec<float> a, Vec<float> b) {
 
 /// The k highest of scores[0 .. padded), highest first, lower index first on ties. k >= 1 and at
 /// most the number of real points. padded: whole vectors.
-inline void select_top(const float* scores, Index padded, Index k, float* top, std::int64_t* index) {
+inline void select_top(const float* scores, Index padded, Index k, float* top,
+                       std::int64_t* index) {
   for (Index j = 0; j < k; ++j) {
     top[j] = std::numeric_limits<float>::lowest();
     index[j] = -1;
@@ -139,4 +140,4 @@ inline void nearest(const PackedDense& points, const float* x, Index rows, Index
   }
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

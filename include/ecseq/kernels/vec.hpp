@@ -16,7 +16,19 @@
 #define ECSEQ_INLINE inline __attribute__((always_inline))
 #define ECSEQ_LAMBDA_INLINE __attribute__((always_inline))
 
-namespace ecseq::kernels {
+// Part of the name of everything whose code or layout depends on the instruction set: a library
+// and a program compiled for different ones do not take each other's copy of a kernel.
+#if defined(__AVX512F__)
+#define ECSEQ_LEVEL avx512
+#elif defined(__FMA__)
+#define ECSEQ_LEVEL fma3
+#elif defined(__AVX__)
+#define ECSEQ_LEVEL avx
+#else
+#define ECSEQ_LEVEL baseline
+#endif
+
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
 #if defined(__AVX512F__)
 inline constexpr int kVectorBytes = 64;
@@ -156,4 +168,4 @@ ECSEQ_INLINE Vec<double> sigmoid(Vec<double> x) {
   return fma(tanh(x * half), half, half);
 }
 
-}  // namespace ecseq::kernels
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

@@ -9,7 +9,7 @@
 #include "ecseq/kernels/lstm.hpp"
 #include "ecseq/kernels/lstm_backward.hpp"
 
-namespace ecseq::nn {
+namespace ecseq::nn::inline ECSEQ_LEVEL {
 
 /// h after the last event of each sequence of a ragged shard, as one operation of the tape:
 ///   i, f, o = sigmoid(x W_x + h W_h + b), g = tanh(...), c = f c + i g, h = o tanh(c)
@@ -176,4 +176,4 @@ autograd::Variable<Scalar> lstm_last_state(const SequencesView& sequences,
       kernels::Standardisation{mean, scale}, weight_input, weight_hidden, bias);
 }
 
-}  // namespace ecseq::nn
+}  // namespace ecseq::nn::inline ECSEQ_LEVEL
