@@ -24,9 +24,7 @@ def refused(model: Any, message: str, *args: Any, error: Any = ValueError, **kwa
 
 
 @pytest.mark.parametrize(("value", "name"), [(np.nan, "NaN"), (np.inf, "inf"), (-np.inf, "inf")])
-def test_a_value_that_is_not_finite_is_named(
-    training: Embeddings, value: float, name: str
-) -> None:
+def test_a_value_that_is_not_finite_is_named(training: Embeddings, value: float, name: str) -> None:
     X = training.X.copy()
     X[17, 3] = value
     refused(ecseq.ECSeqClassifier(), "(?s)(?=.*17)(?=.*3)" + f"(?=.*{name})", X, training.y)
@@ -241,9 +239,7 @@ def test_a_failed_partial_fit_leaves_the_state_as_it_was(
     )
     before = model.replay(later.X, later.y, entities=later.entities, times=later.times)
     with pytest.raises(ValueError, match="y"):
-        model.partial_fit(
-            later.X, later.y[:-1], entities=later.entities, times=later.times
-        )
+        model.partial_fit(later.X, later.y[:-1], entities=later.entities, times=later.times)
     after = model.replay(later.X, later.y, entities=later.entities, times=later.times)
     np.testing.assert_array_equal(before, after)
 

@@ -101,9 +101,7 @@ def test_every_mode_is_better_than_chance(training: Embeddings, mode: str) -> No
 
 @pytest.mark.parametrize("compressor", ["kmeans", "balanced_kmeans"])
 @pytest.mark.parametrize("attach", ["knn", "epsilon"])
-def test_compressors_and_attachments(
-    training: Embeddings, compressor: str, attach: str
-) -> None:
+def test_compressors_and_attachments(training: Embeddings, compressor: str, attach: str) -> None:
     model = ecseq.ECSeqClassifier(
         compressor=compressor, attach=attach, n_representatives=30, epsilon=0.9, max_epochs=5
     ).fit(training.X, training.y)
@@ -157,9 +155,7 @@ def test_the_report_says_what_was_done(related: ecseq.ECSeqClassifier) -> None:
     )
     assert report["gate"]["choice"] in ("stacked", "base")
     assert report["n_training"] + report["n_validation"] == 1500
-    assert [epoch["epoch"] for epoch in report["curve"]] == list(
-        range(1, len(report["curve"]) + 1)
-    )
+    assert [epoch["epoch"] for epoch in report["curve"]] == list(range(1, len(report["curve"]) + 1))
     assert report["n_representatives"] == len(related.representatives_)
     assert report["n_entities"] == {"terminal": 40}
 

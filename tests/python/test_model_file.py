@@ -56,9 +56,7 @@ def test_everything_about_the_estimator_comes_back(
     assert loaded.fit_report_ == related.fit_report_
     assert loaded.user_metadata_ == {"columns": ["a"], "window": 20}
     np.testing.assert_array_equal(loaded.classes_, related.classes_)
-    np.testing.assert_array_equal(
-        loaded.representatives_.cases, related.representatives_.cases
-    )
+    np.testing.assert_array_equal(loaded.representatives_.cases, related.representatives_.cases)
     arguments: dict[str, Any] = {
         "entities": {"terminal": later.terminal[:3]},
         "times": later.times[:3],
@@ -120,9 +118,7 @@ def test_pickle_holds_the_same_bytes(
     )
 
 
-def test_the_safetensors_package_opens_it(
-    related: ecseq.ECSeqClassifier, tmp_path: Path
-) -> None:
+def test_the_safetensors_package_opens_it(related: ecseq.ECSeqClassifier, tmp_path: Path) -> None:
     safetensors = pytest.importorskip("safetensors")
     related.save(tmp_path / "model.ecseq")
     with safetensors.safe_open(tmp_path / "model.ecseq", "np") as file:
@@ -155,9 +151,7 @@ def test_truncated_altered_and_foreign_files_are_refused(
     assert issubclass(ecseq.ModelFileError, ValueError)
 
 
-def test_a_failed_save_leaves_the_old_file(
-    related: ecseq.ECSeqClassifier, tmp_path: Path
-) -> None:
+def test_a_failed_save_leaves_the_old_file(related: ecseq.ECSeqClassifier, tmp_path: Path) -> None:
     with pytest.raises(ecseq.ModelFileError):
         related.save(tmp_path / "no" / "such" / "folder" / "model.ecseq")
     related.save(tmp_path / "model.ecseq")

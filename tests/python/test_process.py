@@ -32,9 +32,7 @@ except KeyboardInterrupt:
 
 
 def test_ctrl_c_stops_a_fit_at_once() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", LONG_FIT], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", LONG_FIT], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     time.sleep(1.0)
@@ -68,9 +66,7 @@ def test_works_in_a_forked_child(training: Embeddings) -> None:
         child.kill()
 
 
-def test_one_model_serves_many_threads(
-    related: ecseq.ECSeqClassifier, later: Embeddings
-) -> None:
+def test_one_model_serves_many_threads(related: ecseq.ECSeqClassifier, later: Embeddings) -> None:
     expected = related.predict_proba(later.X, entities=later.entities, times=later.times)
 
     def score(_: int) -> NDArray[np.float32]:
@@ -98,9 +94,7 @@ def test_set_num_threads(training: Embeddings) -> None:
     finally:
         ecseq.set_num_threads(0)
     two = ecseq.ECSeqClassifier(max_epochs=2).fit(training.X, training.y)
-    np.testing.assert_array_equal(
-        one.predict_proba(training.X), two.predict_proba(training.X)
-    )
+    np.testing.assert_array_equal(one.predict_proba(training.X), two.predict_proba(training.X))
 
 
 def test_memory_stays_linear() -> None:
