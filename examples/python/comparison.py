@@ -38,7 +38,7 @@ class Comparison:
             if paired and name == base_name:
                 line += [""] * len(self._headings)
             elif paired:
-                for ours, theirs in zip(values.T, base.T):
+                for ours, theirs in zip(values.T, base.T, strict=True):
                     gain = paired_difference(ours, theirs)
                     line.append(f"{gain.mean:+.2f} [{gain.low:+.2f}, {gain.high:+.2f}]")
             lines.append(line)

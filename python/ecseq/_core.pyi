@@ -1,5 +1,187 @@
+"""What python/bindings/*.cpp registers. Arrays must be C-contiguous and of exactly these types."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypedDict, type_check_only
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats: TypeAlias = NDArray[np.float32]
+_Doubles: TypeAlias = NDArray[np.float64]
+_Integers: TypeAlias = NDArray[np.int64]
+_Keys: TypeAlias = NDArray[np.uint64]
+# Embeddings [n, h], or the values [steps, features], starts [n] and stops [n] of sequences.
+_X: TypeAlias = _Floats | tuple[_Floats, _Integers, _Integers]
+_Entities: TypeAlias = dict[str, _Keys]
+_Progress: TypeAlias = Callable[[str, int, int, str], object] | None
+
 level: str
 version: str
 
+class EcseqError(RuntimeError): ...
+class ModelFileError(ValueError): ...
+class TrainingDiverged(RuntimeError): ...
+
 def set_num_threads(threads: int) -> None: ...
 def resolve_threads(requested: int) -> int: ...
+def keys_of_integers(ids: _Integers) -> _Keys: ...
+def keys_of_texts(ids: list[str | None]) -> _Keys: ...
+def split_by_time(times: _Doubles, fraction: float) -> tuple[_Integers, _Integers]: ...
+def split_at_random(
+    task: str, n_classes: int, y: _Floats, fraction: float, seed: int
+) -> tuple[_Integers, _Integers]: ...
+
+@type_check_only
+class Epoch(TypedDict):
+    epoch: int
+    training_loss: float
+    validation_loss: float
+    validation_score: float
+    seconds: float
+
+class SequenceEncoder:
+    @staticmethod
+    def fit(
+        values: _Floats,
+        starts: _Integers,
+        stops: _Integers,
+        y: _Floats,
+        values_validation: _Floats,
+        starts_validation: _Integers,
+        stops_validation: _Integers,
+        y_validation: _Floats,
+        task: str,
+        n_classes: int,
+        options: dict[str, Any],
+        progress: _Progress,
+    ) -> SequenceEncoder: ...
+    def encode(
+        self, values: _Floats, starts: _Integers, stops: _Integers, num_threads: int
+    ) -> _Floats: ...
+    def decide(self, embedding: _Floats) -> _Floats: ...
+    def tensors(self) -> dict[str, _Floats]: ...
+    @staticmethod
+    def from_tensors(
+        tensors: dict[str, _Floats], options: dict[str, Any], task: str, n_classes: int
+    ) -> SequenceEncoder: ...
+    @property
+    def curve(self) -> list[Epoch]: ...
+    @property
+    def best_epoch(self) -> int: ...
+    @property
+    def stop_reason(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def n_classes(self) -> int: ...
+    @property
+    def hidden_size(self) -> int: ...
+    @property
+    def cell(self) -> str: ...
+    @property
+    def input_features(self) -> int: ...
+
+@type_check_only
+class SimilarCase(TypedDict):
+    representative: int
+    similarity: float
+    weight: float
+    mass: float
+    label_mix: list[float]
+    cases: list[int]
+    contribution: float
+
+@type_check_only
+class EntityCase(TypedDict):
+    by: str
+    known: bool
+    names: list[str]
+    facts: list[float]
+    contribution: float
+
+@type_check_only
+class Explanation(TypedDict):
+    output: int
+    score: float
+    base_score: float
+    without_relations: float
+    similar: list[SimilarCase]
+    entities: list[EntityCase]
+
+@type_check_only
+class Representatives(TypedDict):
+    vectors: _Floats
+    mass: _Doubles
+    spread: _Doubles
+    label_sums: _Doubles
+    cases: _Integers
+
+class Model:
+    @staticmethod
+    def fit(
+        x: _X,
+        y: _Floats,
+        entities: _Entities,
+        times: _Doubles | None,
+        x_validation: _X,
+        y_validation: _Floats,
+        entities_validation: _Entities,
+        times_validation: _Doubles | None,
+        task: str,
+        n_classes: int,
+        options: dict[str, Any],
+        encoder: SequenceEncoder | None,
+        row_numbers: _Integers,
+        progress: _Progress,
+    ) -> Model: ...
+    def decide(
+        self, x: _X, entities: _Entities, times: _Doubles | None, num_threads: int
+    ) -> _Floats: ...
+    def predict(
+        self, x: _X, entities: _Entities, times: _Doubles | None, num_threads: int
+    ) -> _Floats: ...
+    def transform(
+        self, x: _X, entities: _Entities, times: _Doubles | None, num_threads: int
+    ) -> _Floats: ...
+    def base(
+        self, x: _X, entities: _Entities, times: _Doubles | None, num_threads: int
+    ) -> _Floats: ...
+    def control(
+        self, x: _X, entities: _Entities, times: _Doubles | None, name: str, num_threads: int
+    ) -> _Floats: ...
+    def replay(
+        self, x: _X, y: _Floats, entities: _Entities, times: _Doubles | None, num_threads: int
+    ) -> _Floats: ...
+    def observe(self, x: _X, y: _Floats, entities: _Entities, times: _Doubles | None) -> None: ...
+    def explain(
+        self, x: _X, entities: _Entities, times: _Doubles | None, top: int, num_threads: int
+    ) -> list[Explanation]: ...
+    def representatives(self) -> Representatives | None: ...
+    def knows(self, relation: int, keys: _Keys) -> NDArray[np.bool_]: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(bytes: bytes, origin: str) -> Model: ...
+    def save(self, path: str) -> None: ...
+    @staticmethod
+    def load(path: str) -> Model: ...
+    def set_metadata(self, text: str) -> None: ...
+    @property
+    def metadata(self) -> str: ...
+    @property
+    def report(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def n_classes(self) -> int: ...
+    @property
+    def input_features(self) -> int: ...
+    @property
+    def target_mean(self) -> float: ...
+    @property
+    def target_std(self) -> float: ...
+    @property
+    def entity_names(self) -> list[str]: ...
+    @property
+    def encoder(self) -> SequenceEncoder | None: ...

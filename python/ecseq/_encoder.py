@@ -42,8 +42,8 @@ class SequenceEncoder(BaseEstimator):
     task : {"auto", "classification", "regression"}
         "auto": regression for labels that are not whole numbers, classification otherwise.
     learning_rate, batch_size, max_epochs, patience, weight_decay
-        Adam's step, sequences per step (None: by their number, at most 512), passes at most, epochs without a better validation score
-        before stopping, decoupled weight decay.
+        Adam's step, sequences per step (None: by their number, at most 512), passes at most, epochs
+        without a better validation score before stopping, decoupled weight decay.
     clip_norm : float
         Bound of the gradient's norm; 0 for none.
     class_weight : None, "balanced" or dict
@@ -176,7 +176,7 @@ class SequenceEncoder(BaseEstimator):
             self.classes_ = classes
         elif hasattr(self, "classes_"):
             del self.classes_
-        self.fit_report_ = {
+        self.fit_report_: dict[str, Any] = {
             "task": core.task,
             "curve": core.curve,
             "best_epoch": core.best_epoch,
@@ -204,7 +204,8 @@ class SequenceEncoder(BaseEstimator):
     def decision_function(self, X: Sequences) -> NDArray[np.float32]:
         """Logits of the head: [n] for two classes, [n, n_classes] for several; values [n] for
         regression."""
-        outputs = self._core.decide(self.transform(X))
+        embedding = self.transform(X)
+        outputs = self._core.decide(embedding)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def predict_proba(self, X: Sequences) -> NDArray[np.float32]:
@@ -265,7 +266,8 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
         positive = 1.0 / (1.0 + np.exp(-np.clip(z, -700, 700)))
         return np.stack([1.0 - positive, positive], axis=1).astype(np.float32)
     z = np.exp(z - z.max(axis=1, keepdims=True))
-    return (z / z.sum(axis=1, keepdims=True)).astype(np.float32)
+    shares: NDArray[np.float64] = z / z.sum(axis=1, keepdims=True)
+    return shares.astype(np.float32)
 
 
 def _require_sequences(X: Any) -> Sequences:

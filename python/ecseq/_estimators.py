@@ -127,7 +127,7 @@ _PARAMETERS = """
 """
 
 
-class _ECSeq(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class _ECSeq(TransformerMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _task: str  # "classification" or "regression"
@@ -758,7 +758,7 @@ class _ECSeq(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self._model = _core.Model.from_bytes(saved, "pickle")
 
 
-class ECSeqClassifier(ClassifierMixin, _ECSeq):  # type: ignore[misc]
+class ECSeqClassifier(ClassifierMixin, _ECSeq):
     __doc__ = f"""Classify sequences by looking at a few hundred representative sequences (ECSeq).
 
     Every target is attached to representatives: of like sequences, and of the entities it shares
@@ -821,7 +821,7 @@ class ECSeqClassifier(ClassifierMixin, _ECSeq):  # type: ignore[misc]
         return predicted
 
 
-class ECSeqRegressor(RegressorMixin, _ECSeq):  # type: ignore[misc]
+class ECSeqRegressor(RegressorMixin, _ECSeq):
     __doc__ = f"""Predict a number for each sequence by looking at representative sequences (ECSeq).
 
     As `ECSeqClassifier`, with squared error, and linear regression as the base of embeddings.

@@ -207,7 +207,7 @@ def entity_facts(names: Sequence[str], features: Sequence[float]) -> dict[str, f
     (its age would be the longest that the model tells apart) is left out.
     """
     facts: dict[str, float] = {}
-    for name, feature in zip(names, features):
+    for name, feature in zip(names, features, strict=True):
         if name.startswith(("label rate", "label mean")):
             facts[name] = float(feature)
             continue

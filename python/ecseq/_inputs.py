@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,9 @@ from ecseq._checks import as_entity_ids, as_seconds, first_missing
 from ecseq._sequences import Sequences
 
 FloatMatrix = NDArray[np.float32]
-CoreX = Union[FloatMatrix, tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64]]]
+# Values [steps, features], starts [n] and stops [n].
+CoreSequences = tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64]]
+CoreX = FloatMatrix | CoreSequences
 
 
 class Samples(NamedTuple):
@@ -38,7 +40,7 @@ class Samples(NamedTuple):
         )
 
 
-def core_sequences(sequences: Sequences) -> tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64]]:
+def core_sequences(sequences: Sequences) -> CoreSequences:
     return sequences.values, sequences.starts, sequences.stops
 
 
@@ -129,8 +131,9 @@ def training_options(estimator: Any, seed: int) -> dict[str, Any]:
         "seed": seed,
         "num_threads": threads(estimator.num_threads),
     }
-    if not options["learning_rate"] > 0:
-        raise ValueError(f"learning_rate: expected a positive number, got {estimator.learning_rate}")
+    rate = options["learning_rate"]
+    if not rate > 0:
+        raise ValueError(f"learning_rate: expected a positive number, got {rate}")
     if estimator.batch_size is not None:
         options["batch_size"] = _positive(estimator.batch_size, "batch_size")
     return options

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import TextIO, Union
+from typing import TextIO
 
 # (stage, units done, units in all, message)
 ProgressCallback = Callable[[str, int, int, str], None]
-Verbose = Union[bool, int, ProgressCallback]
+Verbose = bool | int | ProgressCallback
 
 
 class _Printer:

@@ -6,7 +6,7 @@ import datetime
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw])\s*")
 
-Duration = Union[str, float, int, datetime.timedelta, "np.timedelta64"]
+Duration = str | float | int | datetime.timedelta | np.timedelta64
 
 
 def as_duration(value: Duration, name: str) -> float:
@@ -43,7 +43,7 @@ def as_duration(value: Duration, name: str) -> float:
     return seconds
 
 
-class SimilarityRelation(BaseEstimator):  # type: ignore[misc]
+class SimilarityRelation(BaseEstimator):
     """Representatives of like embeddings (ECSeq, arXiv 2406.02979, section III).
 
     Parameters
@@ -113,7 +113,7 @@ class SimilarityRelation(BaseEstimator):  # type: ignore[misc]
         return options
 
 
-class EntityRelation(BaseEstimator):  # type: ignore[misc]
+class EntityRelation(BaseEstimator):
     """One representative per shared entity (terminal, merchant, device, item), causal in time.
 
     The representative of an entity is what was known of it at the moment of scoring: the labels of
@@ -170,7 +170,7 @@ class EntityRelation(BaseEstimator):  # type: ignore[misc]
         }
 
 
-Relation = Union[SimilarityRelation, EntityRelation]
+Relation = SimilarityRelation | EntityRelation
 
 
 def _as_int(value: Any, name: str, minimum: int | None = None) -> int:

@@ -7,20 +7,17 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-pytest.importorskip("typer")
-pytest.importorskip("rich")
-pd = pytest.importorskip("pandas")
-pa = pytest.importorskip("pyarrow")
-pq = pytest.importorskip("pyarrow.parquet")
-
-import ecseq  # noqa: E402
-import ecseq.cli  # noqa: E402
-from ecseq.cli.event_files import read_table, table_writer  # noqa: E402
-from ecseq.cli.layout import EventLayout  # noqa: E402
-from ecseq.cli.scoring import score_file  # noqa: E402
-from ecseq.demo.simulator import simulate  # noqa: E402
+import ecseq
+import ecseq.cli
+from ecseq.cli.event_files import read_table, table_writer
+from ecseq.cli.layout import EventLayout
+from ecseq.cli.scoring import score_file
+from ecseq.demo.simulator import simulate
 
 COLUMNS = ["card", "terminal", "ts", "amount", "gap_hours", "hour", "fraud"]
 FIT = ["--by", "card", "--time", "ts", "--label", "fraud"]

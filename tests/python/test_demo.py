@@ -1,15 +1,15 @@
 """The simulator tells the story that its text promises, and the report stands on its own."""
 
 import html.parser
+import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
-pd = pytest.importorskip("pandas")
-
-from ecseq.demo import figures  # noqa: E402
-from ecseq.demo.report import (  # noqa: E402
+from ecseq.demo import figures
+from ecseq.demo.report import (
     DataSummary,
     DemoResults,
     ExplainedCase,
@@ -17,16 +17,16 @@ from ecseq.demo.report import (  # noqa: E402
     Variant,
     write_report,
 )
-from ecseq.demo.run import DemoOptions, add_features, run_demo  # noqa: E402
-from ecseq.demo.simulator import (  # noqa: E402
+from ecseq.demo.run import DemoOptions, add_features, run_demo
+from ecseq.demo.simulator import (
     COMPROMISED_TERMINAL,
     LABEL_DELAY_DAYS,
     ORDINARY,
     STOLEN_CARD,
     simulate,
 )
-from ecseq.demo.splitting import split_by_time  # noqa: E402
-from ecseq.metrics import binary_metrics  # noqa: E402
+from ecseq.demo.splitting import split_by_time
+from ecseq.metrics import binary_metrics
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +117,7 @@ class TestSplit:
         split = split_by_time(times, label_delay=5.0)
         parts = [split.training, split.validation, split.waiting, split.test]
         assert (np.sum(parts, axis=0) == 1).all()
-        for before, after in zip(parts, parts[1:]):
+        for before, after in itertools.pairwise(parts):
             assert times[before].max() <= times[after].min()
 
     def test_labels_of_what_is_learned_are_known_when_the_test_begins(self):
@@ -149,7 +149,7 @@ class TestFigures:
         labels = np.array([1.0, 1.0, 0.0, 1.0])
         scores = np.array([0.9, 0.8, 0.7, 0.6])
         curve = figures.precision_curves("m", "ours", [labels], [scores])
-        at = dict(zip(np.round(curve.x, 3), curve.ys[0]))
+        at = dict(zip(np.round(curve.x, 3), curve.ys[0], strict=True))
         assert at[0.5] == pytest.approx(1.0)
         assert at[1.0] == pytest.approx(0.75)
 
@@ -161,7 +161,7 @@ def made_up_results(n_seeds=2):
     strong = [(1.5 * y + rng.random(300)) / 3 for y in labels]
 
     def measured(scores):
-        return tuple(binary_metrics(y, s) for y, s in zip(labels, scores))
+        return tuple(binary_metrics(y, s) for y, s in zip(labels, scores, strict=True))
 
     return DemoResults(
         data=DataSummary(10, 5, 1000, 500, 200, 300, 0.02, 100, 15, 7),

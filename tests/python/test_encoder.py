@@ -100,9 +100,7 @@ def test_early_stopping_restores_the_best_weights(sequences: Batch) -> None:
     scores = encoder.predict_proba(held_out[0])[:, 1]
     from sklearn.metrics import average_precision_score
 
-    best = 0.5 * (
-        roc_auc_score(held_out[1], scores) + average_precision_score(held_out[1], scores)
-    )
+    best = 0.5 * (roc_auc_score(held_out[1], scores) + average_precision_score(held_out[1], scores))
     assert best == pytest.approx(max(curve), abs=1e-6)
 
 
@@ -172,5 +170,5 @@ def test_divergence_is_an_error_with_advice(sequences: Batch) -> None:
     encoder = ecseq.SequenceEncoder(
         task="regression", learning_rate=1e30, clip_norm=0.0, max_epochs=3
     )
-    with pytest.raises(ecseq.TrainingDiverged, match="learning_rate|learning rate|clip"):
+    with pytest.raises(ecseq.TrainingDiverged, match=r"learning_rate|learning rate|clip"):
         encoder.fit(batch, y * 1.0)

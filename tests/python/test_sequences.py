@@ -1,6 +1,7 @@
 """ecseq.Sequences: construction, selection, windows, and every refusal."""
 
 import datetime
+import itertools
 import pickle
 
 import numpy as np
@@ -340,7 +341,7 @@ class TestWindows:
         windows = Sequences(values, offsets).windows(length)
         expected = [
             values[max(begin, end - length) : end]
-            for begin, stop in zip(offsets[:-1], offsets[1:], strict=True)
+            for begin, stop in itertools.pairwise(offsets)
             for end in range(begin + 1, stop + 1)
         ]
         assert len(windows) == len(values)

@@ -243,9 +243,8 @@ def explain(
     console.say("")
     shown = [name for name in (layout.time, *layout.features, *layout.entities) if name]
     columns = [[_text(value) for value in table.column(name).to_pylist()] for name in shown]
-    console.show_table(
-        shown, [list(cells) for cells in zip(*columns)], f"{layout.by} {table[layout.by][0]}"
-    )
+    rows = [list(cells) for cells in zip(*columns, strict=True)]
+    console.show_table(shown, rows, f"{layout.by} {table[layout.by][0]}")
 
 
 @app.command()

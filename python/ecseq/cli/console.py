@@ -110,7 +110,7 @@ def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str = 
         say(title)
     for row in (head, *rows):
         cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         say("  ".join(cells).rstrip())
 
 

@@ -38,7 +38,7 @@ def column_types(path: Path) -> dict[str, Any]:
         else:
             with pa_csv.open_csv(path) as reader:
                 schema = reader.schema
-    return dict(zip(schema.names, schema.types))
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def roc_curves(
     """ROC curves (false positive rate to recall), one per seed."""
     grid = np.linspace(0.0, 1.0, _CURVE_POINTS)
     ys = []
-    for label, score in zip(labels, scores):
+    for label, score in zip(labels, scores, strict=True):
         false_positive_rate, recall, _ = roc_curve(label, score)
         ys.append(np.interp(grid, false_positive_rate, recall))
     return Curves(name, style, grid, np.array(ys))
@@ -50,7 +50,7 @@ def precision_curves(
     """Precision-recall curves (recall to precision), one per seed."""
     grid = np.linspace(0.0, 1.0, _CURVE_POINTS)
     ys = []
-    for label, score in zip(labels, scores):
+    for label, score in zip(labels, scores, strict=True):
         precision, recall, _ = precision_recall_curve(label, score)
         # A step function: at a given recall the best threshold that reaches at least it.
         order = np.argsort(recall, kind="stable")
@@ -65,7 +65,7 @@ def _number(value: float) -> str:
 
 
 def _path(x: FloatArray, y: FloatArray) -> str:
-    points = (f"{_number(float(a))},{_number(float(b))}" for a, b in zip(x, y))
+    points = (f"{_number(float(a))},{_number(float(b))}" for a, b in zip(x, y, strict=True))
     return "M" + "L".join(points)
 
 
@@ -155,7 +155,7 @@ def principal_plane(vectors: FloatArray) -> FloatArray:
 def _shade(share: float) -> str:
     # The square root spreads the small shares, where nearly all representatives lie.
     weight = float(np.sqrt(min(max(share, 0.0), 1.0)))
-    red, green, blue = (round(a + weight * (b - a)) for a, b in zip(_NO_FRAUD, _FRAUD))
+    red, green, blue = (round(a + weight * (b - a)) for a, b in zip(_NO_FRAUD, _FRAUD, strict=True))
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
