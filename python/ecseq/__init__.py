@@ -4,9 +4,10 @@ from ecseq._core import ModelFileError, TrainingDiverged, set_num_threads
 from ecseq._core import version as __version__
 from ecseq._dispatch import cpu_info
 from ecseq._encoder import SequenceEncoder
-from ecseq._estimators import ECSeqClassifier, ECSeqRegressor, Representatives, load
+from ecseq._estimators import ECSeqClassifier, ECSeqRegressor, load
 from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
 from ecseq._relations import EntityRelation, SimilarityRelation
+from ecseq._representatives import Representatives
 from ecseq._sequences import Sequences
 
 __all__ = [

@@ -1,0 +1,101 @@
+"""What a model file keeps of an estimator beside the C++ model: JSON in its metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ecseq import _core
+from ecseq._encoder import SequenceEncoder
+from ecseq._relations import EntityRelation, Relation, SimilarityRelation
+
+
+def description_of(estimator: Any) -> dict[str, Any]:
+    """What a model file says of the Python side."""
+    parameters: dict[str, Any] = {}
+    for name, value in estimator.get_params(deep=False).items():
+        if name == "relations" and value is not None:
+            parameters[name] = [_relation_to_json(relation) for relation in value]
+            continue
+        if name == "encoder" and isinstance(value, SequenceEncoder):
+            value = "fitted"
+        elif name == "verbose" and callable(value):
+            value = False
+        elif name == "random_state" and not isinstance(value, (int, np.integer)):
+            value = None
+        parameters[name] = _plain(value)
+    description: dict[str, Any] = {
+        "estimator": type(estimator).__name__,
+        "parameters": parameters,
+        "entity_names": estimator._entity_names,
+        "fit_report": estimator.fit_report_,
+        "user_metadata": estimator.user_metadata_,
+    }
+    if hasattr(estimator, "classes_"):
+        description["classes"] = estimator.classes_.tolist()
+        description["classes_dtype"] = estimator.classes_.dtype.str
+    if hasattr(estimator, "feature_names_in_"):
+        description["feature_names_in"] = estimator.feature_names_in_.tolist()
+    return description
+
+
+def restored(cls: Any, model: _core.Model, description: dict[str, Any]) -> Any:
+    """The estimator of class ``cls`` that `description_of` described."""
+    parameters = dict(description["parameters"])
+    if parameters.get("relations") is not None:
+        parameters["relations"] = [_relation_from_json(r) for r in parameters["relations"]]
+    for name in ("n_representatives", "class_weight"):
+        if isinstance(parameters.get(name), dict):
+            parameters[name] = dict(parameters[name]["items"])
+    classes = None
+    if "classes" in description:
+        classes = np.asarray(description["classes"], dtype=np.dtype(description["classes_dtype"]))
+    encoder = None
+    if model.encoder is not None:
+        encoder = SequenceEncoder._from_core(model.encoder, classes)
+        if parameters.get("encoder") == "fitted":
+            parameters["encoder"] = encoder
+    estimator = cls(**parameters)
+    estimator._adopt(model, encoder, classes, description["entity_names"])
+    estimator.fit_report_ = description["fit_report"]
+    estimator.user_metadata_ = description["user_metadata"]
+    if "feature_names_in" in description:
+        estimator.feature_names_in_ = np.asarray(description["feature_names_in"], dtype=object)
+    return estimator
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types; dicts as items, because JSON keys are text and classes need not be."""
+    if isinstance(value, Mapping):
+        return {"items": [[_plain(k), _plain(v)] for k, v in value.items()]}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _relation_to_json(relation: Relation) -> dict[str, Any]:
+    parameters = relation.get_params(deep=False)
+    if isinstance(relation, EntityRelation):
+        parameters.update(relation._options())
+        parameters["windows"] = ["all" if np.isinf(w) else w for w in parameters["windows"]]
+    return {
+        "kind": type(relation).__name__,
+        "parameters": {name: _plain(value) for name, value in parameters.items()},
+    }
+
+
+def _relation_from_json(saved: dict[str, Any]) -> Relation:
+    parameters = dict(saved["parameters"])
+    for name, value in parameters.items():
+        if isinstance(value, dict):
+            parameters[name] = dict(value["items"])
+    kinds: dict[str, Any] = {
+        "SimilarityRelation": SimilarityRelation,
+        "EntityRelation": EntityRelation,
+    }
+    relation: Relation = kinds[saved["kind"]](**parameters)
+    return relation
