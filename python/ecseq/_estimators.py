@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
 from ecseq._base import ECSeqBase, Rows
-from ecseq._encoder import probabilities
+from ecseq._encoder import labels_of, probabilities
 from ecseq._model_file import restored
+from ecseq._sequences import Sequences
 
 _PARAMETERS = """
     Parameters
@@ -128,6 +130,21 @@ class ECSeqClassifier(ClassifierMixin, ECSeqBase):
         return predicted
 
 
+    def score(
+        self,
+        X: Rows,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        entities: Mapping[str, ArrayLike] | None = None,
+        times: ArrayLike | None = None,
+    ) -> float:
+        """Share of rows whose class is predicted; y defaults to the labels Sequences carry."""
+        labels = labels_of(X, y) if isinstance(X, Sequences) else y
+        predicted = self.predict(X, entities=entities, times=times)
+        return float(accuracy_score(labels, predicted, sample_weight=sample_weight))
+
+
 class ECSeqRegressor(RegressorMixin, ECSeqBase):
     __doc__ = f"""Predict a number for each sequence by looking at representative sequences (ECSeq).
 
@@ -147,6 +164,21 @@ class ECSeqRegressor(RegressorMixin, ECSeqBase):
         """Values [n]."""
         check_is_fitted(self)
         return self._outputs(self._model.decide, X, entities, times)[:, 0]
+
+
+    def score(
+        self,
+        X: Rows,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        entities: Mapping[str, ArrayLike] | None = None,
+        times: ArrayLike | None = None,
+    ) -> float:
+        """Coefficient of determination; y defaults to the labels Sequences carry."""
+        labels = labels_of(X, y) if isinstance(X, Sequences) else y
+        predicted = self.predict(X, entities=entities, times=times)
+        return float(r2_score(labels, predicted, sample_weight=sample_weight))
 
 
 def load(path: Any) -> Any:

@@ -461,3 +461,36 @@ def test_sequences_of_any_length_score_alone_as_in_a_batch(
     together = model.predict_proba(batch)
     for i in (0, 3, 150):
         np.testing.assert_array_equal(model.predict_proba(batch[i : i + 1])[0], together[i])
+
+
+def test_score_takes_what_predict_takes(related: ecseq.ECSeqClassifier, later: Embeddings) -> None:
+    arguments: dict[str, Any] = {"entities": later.entities, "times": later.times}
+    predicted = related.predict(later.X, **arguments)
+    assert related.score(later.X, later.y, **arguments) == np.mean(predicted == later.y)
+
+
+def test_score_of_sequences_uses_the_labels_they_carry(encoder: ecseq.SequenceEncoder) -> None:
+    batch, y = make_sequences(200, 8)
+    labelled = ecseq.Sequences(batch.values, batch.offsets, labels=np.repeat(y, batch.lengths))
+    model = ecseq.ECSeqClassifier(encoder, max_epochs=2).fit(labelled)
+    assert model.score(labelled) == model.score(batch, y)
+
+
+def test_the_base_of_embeddings_is_scikit_learns_logistic_regression(
+    training: Embeddings,
+) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    y = (training.X[:, 0] + np.random.default_rng(0).normal(size=1500) > 0.5).astype(int)
+    rows, held_out = slice(0, 1000), slice(1000, None)
+    validation = (training.X[held_out], y[held_out])
+    ours = ecseq.ECSeqClassifier(max_epochs=1).fit(
+        training.X[rows], y[rows], validation=validation
+    )
+    mean, std = training.X[rows].mean(axis=0), training.X[rows].std(axis=0)
+    theirs = LogisticRegression(C=1.0, tol=1e-8).fit((training.X[rows] - mean) / std, y[rows])
+    np.testing.assert_allclose(
+        ours.base_scores(training.X),
+        theirs.predict_proba((training.X - mean) / std)[:, 1],
+        atol=1e-4,
+    )
