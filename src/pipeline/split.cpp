@@ -56,8 +56,7 @@ Split split_at_random(const Targets& y, double fraction, std::uint64_t seed) {
     rng.shuffle(group);
     auto held_out =
         static_cast<std::size_t>(std::llround(fraction * static_cast<double>(group.size())));
-    if (group.size() >= 2) held_out = std::clamp<std::size_t>(held_out, 1, group.size() - 1);
-    else held_out = 0;
+    held_out = group.size() < 2 ? 0 : std::clamp<std::size_t>(held_out, 1, group.size() - 1);
     const auto border = group.begin() + static_cast<std::ptrdiff_t>(held_out);
     split.validation.insert(split.validation.end(), group.begin(), border);
     split.training.insert(split.training.end(), border, group.end());

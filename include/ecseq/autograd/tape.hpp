@@ -4,6 +4,7 @@
 // training step cuts its batch into fixed shards, each with a tape of its own, and adds the
 // shards' gradients in order, which is what makes training bit-identical for every thread count.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -27,12 +28,10 @@ class Arena {
     }
     if (block_ == blocks_.size()) {
       const std::size_t size = std::max(bytes, kBlock);
-      blocks_.push_back({Storage(static_cast<std::byte*>(
-                             ::operator new(size, std::align_val_t{kAlign}))),
-                         size});
+      blocks_.push_back({std::make_unique_for_overwrite<Line[]>(size / kAlign), size});
       used_ = 0;
     }
-    std::byte* out = blocks_[block_].data.get() + used_;
+    std::byte* out = reinterpret_cast<std::byte*>(blocks_[block_].lines.get()) + used_;
     used_ += bytes;
     return out;
   }
@@ -41,13 +40,12 @@ class Arena {
  private:
   static constexpr std::size_t kAlign = 64;
   static constexpr std::size_t kBlock = std::size_t{1} << 20;
-  struct Delete {
-    void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{kAlign}); }
+  struct alignas(kAlign) Line {
+    std::byte bytes[kAlign];
   };
-  using Storage = std::unique_ptr<std::byte, Delete>;
   struct Block {
-    Storage data;
-    std::size_t size;
+    std::unique_ptr<Line[]> lines;
+    std::size_t size;  // in bytes
   };
   std::vector<Block> blocks_;
   std::size_t block_ = 0;
