@@ -28,10 +28,10 @@
 namespace {
 
 struct Events {
-  ecseq::Matrix<float> features;       // [events, features]
-  std::vector<std::int64_t> offsets;   // of the users' histories
-  std::vector<double> times;           // [events], days
-  std::vector<float> labels;           // [events]
+  ecseq::Matrix<float> features;      // [events, features]
+  std::vector<std::int64_t> offsets;  // of the users' histories
+  std::vector<double> times;          // [events], days
+  std::vector<float> labels;          // [events]
 };
 
 Events read_csv(const std::string& path) {
@@ -121,9 +121,9 @@ int run(const std::string& csv, const std::string& model_path) {
 
   ecseq::encoders::EncoderOptions encoder_options;
   encoder_options.hidden_size = 16;
-  auto encoder = ecseq::encoders::SequenceEncoder::fit(
-      training, labels.subset(training_rows), validation, labels.subset(validation_rows),
-      encoder_options);
+  auto encoder =
+      ecseq::encoders::SequenceEncoder::fit(training, labels.subset(training_rows), validation,
+                                            labels.subset(validation_rows), encoder_options);
 
   ecseq::pipeline::Samples training_samples, validation_samples, test_samples;
   training_samples.sequences = training;
@@ -133,9 +133,9 @@ int run(const std::string& csv, const std::string& model_path) {
   options.similarity->compressor = "balanced_kmeans";
   options.similarity->n_representatives = 100;
   options.training.batch_size = 0;
-  const auto model = ecseq::pipeline::Model::fit(
-      training_samples, labels.subset(training_rows), validation_samples,
-      labels.subset(validation_rows), options, std::move(encoder));
+  const auto model = ecseq::pipeline::Model::fit(training_samples, labels.subset(training_rows),
+                                                 validation_samples, labels.subset(validation_rows),
+                                                 options, std::move(encoder));
 
   print("LSTM alone", model.base(test_samples), y_test);
   print("ECSeq", model.decide(test_samples), y_test);
@@ -151,8 +151,8 @@ int run(const std::string& csv, const std::string& model_path) {
   std::printf("\nhighest score %.3f; the cases behind it:\n", scores(highest, 1));
   for (const auto& found : explanation.similar) {
     std::printf("  representative %lld of %.0f sequences, %.0f %% labelled, logit %+.2f\n",
-                static_cast<long long>(found.representative), found.mass,
-                100 * found.label_mix[1], found.contribution);
+                static_cast<long long>(found.representative), found.mass, 100 * found.label_mix[1],
+                found.contribution);
   }
 
   model.save(model_path);

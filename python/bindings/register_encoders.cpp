@@ -30,8 +30,7 @@ py::list curve(const SequenceEncoder& encoder) {
   py::list out;
   int number = 0;
   for (const auto& epoch : encoder.report().epochs) {
-    out.append(py::dict(py::arg("epoch") = ++number,
-                        py::arg("training_loss") = epoch.training_loss,
+    out.append(py::dict(py::arg("epoch") = ++number, py::arg("training_loss") = epoch.training_loss,
                         py::arg("validation_loss") = epoch.validation_loss,
                         py::arg("validation_score") = epoch.validation_score,
                         py::arg("seconds") = epoch.seconds));
@@ -94,9 +93,9 @@ void register_encoders(py::module_& m) {
             for (const auto& [name, tensor] : tensors) {
               named[name.cast<std::string>()] = view(tensor.cast<FloatArray>()).eigen();
             }
-            return SequenceEncoder::from_tensors(
-                named, to_options(options), to_targets(task, n_classes, FloatArray(0)).task,
-                n_classes);
+            return SequenceEncoder::from_tensors(named, to_options(options),
+                                                 to_targets(task, n_classes, FloatArray(0)).task,
+                                                 n_classes);
           },
           py::arg("tensors"), py::arg("options"), py::arg("task"), py::arg("n_classes"))
       .def_property_readonly("curve", &curve)
@@ -114,8 +113,8 @@ void register_encoders(py::module_& m) {
       .def_property_readonly(
           "hidden_size",
           [](const SequenceEncoder& encoder) { return encoder.options().hidden_size; })
-      .def_property_readonly(
-          "cell", [](const SequenceEncoder& encoder) { return encoder.options().cell; })
+      .def_property_readonly("cell",
+                             [](const SequenceEncoder& encoder) { return encoder.options().cell; })
       .def_property_readonly("input_features", &SequenceEncoder::input_features);
 }
 

@@ -35,8 +35,7 @@ HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::
     held.samples.embedding = view(held.values);
   }
   for (const auto& [name, keys] : entities) {
-    held.samples.entities.push_back(
-        {name.cast<std::string>(), to_vector(keys.cast<KeyArray>())});
+    held.samples.entities.push_back({name.cast<std::string>(), to_vector(keys.cast<KeyArray>())});
   }
   if (!times.is_none()) held.samples.times = to_vector(times.cast<DoubleArray>());
   return held;
@@ -93,11 +92,11 @@ ModelOptions to_options(const py::dict& given) {
 py::dict to_python(const pipeline::Explanation& explanation) {
   py::list similar, entities;
   for (const auto& found : explanation.similar) {
-    similar.append(py::dict(
-        py::arg("representative") = found.representative, py::arg("similarity") = found.similarity,
-        py::arg("weight") = found.weight, py::arg("mass") = found.mass,
-        py::arg("label_mix") = found.label_mix, py::arg("cases") = found.cases,
-        py::arg("contribution") = found.contribution));
+    similar.append(py::dict(py::arg("representative") = found.representative,
+                            py::arg("similarity") = found.similarity,
+                            py::arg("weight") = found.weight, py::arg("mass") = found.mass,
+                            py::arg("label_mix") = found.label_mix, py::arg("cases") = found.cases,
+                            py::arg("contribution") = found.contribution));
   }
   for (const auto& found : explanation.entities) {
     entities.append(py::dict(py::arg("by") = found.by, py::arg("known") = found.known,
@@ -114,13 +113,11 @@ py::object representatives(const Model& model) {
   const auto* relation = model.similarity();
   if (relation == nullptr) return py::none();
   const auto& r = relation->representatives();
-  return py::dict(py::arg("vectors") = to_array(r.vectors),
-                  py::arg("mass") = DoubleArray(static_cast<py::ssize_t>(r.mass.size()),
-                                                r.mass.data()),
-                  py::arg("spread") = DoubleArray(static_cast<py::ssize_t>(r.spread.size()),
-                                                  r.spread.data()),
-                  py::arg("label_sums") = to_array(r.label_sums),
-                  py::arg("cases") = to_array(r.cases));
+  return py::dict(
+      py::arg("vectors") = to_array(r.vectors),
+      py::arg("mass") = DoubleArray(static_cast<py::ssize_t>(r.mass.size()), r.mass.data()),
+      py::arg("spread") = DoubleArray(static_cast<py::ssize_t>(r.spread.size()), r.spread.data()),
+      py::arg("label_sums") = to_array(r.label_sums), py::arg("cases") = to_array(r.cases));
 }
 
 KeyArray keys_of_integers(const IntArray& ids) {
@@ -173,8 +170,7 @@ void register_pipeline(py::module_& m) {
       "split_at_random",
       [](const std::string& task, int n_classes, const FloatArray& y, double fraction,
          std::uint64_t seed) {
-        return to_python(
-            pipeline::split_at_random(to_targets(task, n_classes, y), fraction, seed));
+        return to_python(pipeline::split_at_random(to_targets(task, n_classes, y), fraction, seed));
       },
       py::arg("task"), py::arg("n_classes"), py::arg("y"), py::arg("fraction"), py::arg("seed"));
 
@@ -212,8 +208,8 @@ void register_pipeline(py::module_& m) {
            py::arg("times"), py::arg("num_threads"))
       .def("transform", outputs_of(&Model::transform), py::arg("x"), py::arg("entities"),
            py::arg("times"), py::arg("num_threads"))
-      .def("base", outputs_of(&Model::base), py::arg("x"), py::arg("entities"),
-           py::arg("times"), py::arg("num_threads"))
+      .def("base", outputs_of(&Model::base), py::arg("x"), py::arg("entities"), py::arg("times"),
+           py::arg("num_threads"))
       .def(
           "control",
           [](const Model& model, const py::object& x, const py::dict& entities,
@@ -226,15 +222,14 @@ void register_pipeline(py::module_& m) {
           py::arg("num_threads"))
       .def(
           "replay",
-          [](const Model& model, const py::object& x, const FloatArray& y,
-             const py::dict& entities, const py::object& times, int num_threads) {
+          [](const Model& model, const py::object& x, const FloatArray& y, const py::dict& entities,
+             const py::object& times, int num_threads) {
             const HeldSamples held = to_samples(x, entities, times);
             const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
             return to_array(
                 released([&] { return model.replay(held.samples, targets, num_threads); }));
           },
-          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
-          py::arg("num_threads"))
+          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"), py::arg("num_threads"))
       .def(
           "observe",
           [](Model& model, const py::object& x, const FloatArray& y, const py::dict& entities,
@@ -259,9 +254,7 @@ void register_pipeline(py::module_& m) {
           py::arg("num_threads"))
       .def("representatives", &representatives)
       .def("to_bytes",
-           [](const Model& model) {
-             return py::bytes(released([&] { return model.to_bytes(); }));
-           })
+           [](const Model& model) { return py::bytes(released([&] { return model.to_bytes(); })); })
       .def_static(
           "from_bytes",
           [](const py::bytes& bytes, const std::string& origin) {
@@ -270,8 +263,7 @@ void register_pipeline(py::module_& m) {
           },
           py::arg("bytes"), py::arg("origin"))
       .def("save", &Model::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
-      .def_static("load", &Model::load, py::arg("path"),
-                  py::call_guard<py::gil_scoped_release>())
+      .def_static("load", &Model::load, py::arg("path"), py::call_guard<py::gil_scoped_release>())
       .def("set_metadata", &Model::set_metadata, py::arg("text"))
       .def_property_readonly("metadata",
                              [](const Model& model) { return model.options().metadata; })
@@ -289,16 +281,18 @@ void register_pipeline(py::module_& m) {
                                }
                                return names;
                              })
-      .def_property_readonly("encoder",
-                             [](const Model& model) { return model.encoder(); })
-      .def("knows", [](const Model& model, std::size_t relation, const KeyArray& keys) {
-        py::array_t<bool> out(keys.size());
-        const auto& memory = model.entities().at(relation);
-        for (py::ssize_t i = 0; i < keys.size(); ++i) {
-          out.mutable_data()[i] = memory.knows(keys.data()[i]);
-        }
-        return out;
-      }, py::arg("relation"), py::arg("keys"));
+      .def_property_readonly("encoder", [](const Model& model) { return model.encoder(); })
+      .def(
+          "knows",
+          [](const Model& model, std::size_t relation, const KeyArray& keys) {
+            py::array_t<bool> out(keys.size());
+            const auto& memory = model.entities().at(relation);
+            for (py::ssize_t i = 0; i < keys.size(); ++i) {
+              out.mutable_data()[i] = memory.knows(keys.data()[i]);
+            }
+            return out;
+          },
+          py::arg("relation"), py::arg("keys"));
 }
 
 }  // namespace ecseq::bindings

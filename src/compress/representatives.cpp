@@ -30,14 +30,15 @@ void describe(Representatives& representatives, MatrixView<float> x, MatrixView<
   Matrix<double> case_distance = Matrix<double>::Zero(k, n_cases);
   for (Index i = 0; i < x.rows; ++i) {
     const Index j = assignment[static_cast<std::size_t>(i)];
-    const double distance = squared_distance(x.row(i), representatives.vectors.row(j).data(), x.cols);
+    const double distance =
+        squared_distance(x.row(i), representatives.vectors.row(j).data(), x.cols);
     representatives.mass[static_cast<std::size_t>(j)] += 1.0;
     representatives.spread[static_cast<std::size_t>(j)] += distance;
     for (Index c = 0; c < labels.cols; ++c) representatives.label_sums(j, c) += labels(i, c);
     // Insert into the short sorted list of nearest members; earlier rows win ties.
     Index place = n_cases;
-    while (place > 0 && (representatives.cases(j, place - 1) < 0 ||
-                         case_distance(j, place - 1) > distance)) {
+    while (place > 0 &&
+           (representatives.cases(j, place - 1) < 0 || case_distance(j, place - 1) > distance)) {
       --place;
     }
     for (Index m = n_cases - 1; m > place; --m) {

@@ -60,9 +60,7 @@ void parallel_for(Index n, int threads, const std::function<void(Index)>& task) 
 void parallel_chunks(Index n, Index chunk, int threads,
                      const std::function<void(Index, Index)>& body) {
   const Index chunks = (n + chunk - 1) / chunk;
-  parallel_for(chunks, threads, [&](Index i) {
-    body(i * chunk, std::min(n, (i + 1) * chunk));
-  });
+  parallel_for(chunks, threads, [&](Index i) { body(i * chunk, std::min(n, (i + 1) * chunk)); });
 }
 
 }  // namespace ecseq

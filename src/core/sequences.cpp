@@ -64,9 +64,8 @@ void require_finite(MatrixView<float> x, const char* name) {
     const float* row = x.row(i);
     for (Index j = 0; j < x.cols; ++j) {
       if (!std::isfinite(row[j])) {
-        throw InvalidArgument(std::string(name) + ": " +
-                              (std::isnan(row[j]) ? "NaN" : "infinity") + " at row " +
-                              std::to_string(i) + ", column " + std::to_string(j));
+        throw InvalidArgument(std::string(name) + ": " + (std::isnan(row[j]) ? "NaN" : "infinity") +
+                              " at row " + std::to_string(i) + ", column " + std::to_string(j));
       }
     }
   }
@@ -79,8 +78,8 @@ void validate(const SequencesView& sequences) {
     const auto end = sequences.stops[i];
     if (begin < 0 || end > sequences.values.rows) {
       throw InvalidArgument("offsets: sequence " + std::to_string(i) + " is rows " +
-                            std::to_string(begin) + ".." + std::to_string(end) +
-                            " of a table of " + std::to_string(sequences.values.rows) + " rows");
+                            std::to_string(begin) + ".." + std::to_string(end) + " of a table of " +
+                            std::to_string(sequences.values.rows) + " rows");
     }
     if (end < begin) {
       throw InvalidArgument("offsets: not increasing at sequence " + std::to_string(i) + " (" +

@@ -9,8 +9,8 @@ namespace ecseq {
 
 void validate(const Targets& targets, Index rows) {
   if (targets.size() != rows) {
-    throw InvalidArgument("y: expected " + std::to_string(rows) + " labels, one per sequence, got " +
-                          std::to_string(targets.size()));
+    throw InvalidArgument("y: expected " + std::to_string(rows) +
+                          " labels, one per sequence, got " + std::to_string(targets.size()));
   }
   bool several = false;
   for (std::size_t i = 0; i < targets.values.size(); ++i) {

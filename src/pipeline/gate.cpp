@@ -73,8 +73,7 @@ Eigen::Vector3d least_squares(const Matrix<float>& base, const Matrix<float>& he
   // Around the base's own residual, so that the ridge pulls towards the base alone.
   const double n = static_cast<double>(base.rows());
   const double centre = base.cast<double>().mean();
-  const double spread =
-      std::max(1e-12, (base.cast<double>().array() - centre).square().mean());
+  const double spread = std::max(1e-12, (base.cast<double>().array() - centre).square().mean());
   Eigen::Matrix3d square = Eigen::Matrix3d::Zero();
   Eigen::Vector3d rhs = Eigen::Vector3d::Zero();
   for (Index i = 0; i < base.rows(); ++i) {
@@ -112,8 +111,8 @@ Matrix<float> Gate::apply(const Matrix<float>& base, const Matrix<float>& head) 
   if (!stacked) return base;
   Matrix<float> out(base.rows(), base.cols());
   for (Index i = 0; i < out.size(); ++i) {
-    out.data()[i] = static_cast<float>(base_weight * base.data()[i] +
-                                       head_weight * head.data()[i] + bias);
+    out.data()[i] =
+        static_cast<float>(base_weight * base.data()[i] + head_weight * head.data()[i] + bias);
   }
   return out;
 }

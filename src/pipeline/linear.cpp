@@ -42,7 +42,10 @@ class Likelihood {
  public:
   Likelihood(const Matrix<float>& inputs, const TrainingSet& training, Task task, double l2,
              int threads)
-      : inputs_(inputs), training_(training), task_(task), threads_(threads),
+      : inputs_(inputs),
+        training_(training),
+        task_(task),
+        threads_(threads),
         ridge_(l2 / static_cast<double>(inputs.rows())) {}
 
   double operator()(const MatrixXd& w, MatrixXd& gradient) const {
@@ -162,8 +165,7 @@ MatrixXd least_squares(const Matrix<float>& inputs, const TrainingSet& training,
         const MatrixXd x = with_bias(begin, end);
         MatrixXd weighted = x;
         for (Index i = begin; i < end; ++i) weighted.row(i - begin) *= weight_of(training, i);
-        const MatrixXd y =
-            training.channels.eigen().middleRows(begin, end - begin).cast<double>();
+        const MatrixXd y = training.channels.eigen().middleRows(begin, end - begin).cast<double>();
         sum.leftCols(in + 1) = weighted.transpose() * x;
         sum.rightCols(out) = weighted.transpose() * y;
       });
@@ -179,11 +181,10 @@ Network fit_linear(const TrainingSet& training, Task task, int num_threads,
   const nn::Scaler scaler = nn::Scaler::fit(training.inputs);
   const Matrix<float> inputs = scaler.apply(training.inputs);
   const Index in = inputs.cols(), out = training.channels.cols;
-  const MatrixXd w =
-      task == Task::kRegression
-          ? least_squares(inputs, training, l2, num_threads)
-          : minimise(Likelihood(inputs, training, task, l2, num_threads),
-                     MatrixXd::Zero(in + 1, out), progress);
+  const MatrixXd w = task == Task::kRegression
+                         ? least_squares(inputs, training, l2, num_threads)
+                         : minimise(Likelihood(inputs, training, task, l2, num_threads),
+                                    MatrixXd::Zero(in + 1, out), progress);
   Rng unused(0);
   nn::FeedForward network(in, 0, out, unused);
   auto& parameters = network.parameters();

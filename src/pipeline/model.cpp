@@ -40,9 +40,8 @@ Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
     std::vector<Matrix<float>> part;
     for (const auto& features : entities) part.push_back(middle_rows(features, begin, end));
     const Matrix<float> part_base = middle_rows(base, begin, end);
-    const Matrix<float> inputs =
-        relation_inputs(state, {x.row(begin).data(), end - begin, x.cols()}, part_base, part,
-                        num_threads);
+    const Matrix<float> inputs = relation_inputs(
+        state, {x.row(begin).data(), end - begin, x.cols()}, part_base, part, num_threads);
     out.middleRows(begin, end - begin) = finish(state, inputs, part_base, num_threads);
   }
   return out;
@@ -68,7 +67,8 @@ std::vector<double> event_times(const Samples& samples) {
 void require_fit(const ModelState& state, const Samples& samples) {
   if (state.encoder) {
     if (!samples.sequences) {
-      throw InvalidArgument("X: this model was fitted on sequences and has an encoder; got a matrix");
+      throw InvalidArgument(
+          "X: this model was fitted on sequences and has an encoder; got a matrix");
     }
     validate(*samples.sequences);
     if (samples.sequences->features() != state.input_features) {
@@ -149,9 +149,8 @@ std::vector<Matrix<float>> entity_features(const ModelState& state, const Sample
 }
 
 Matrix<float> relation_inputs(const ModelState& state, MatrixView<float> x,
-                              const Matrix<float>& base,
-                              const std::vector<Matrix<float>>& entities, int num_threads,
-                              MatrixView<float> own_channels,
+                              const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
+                              int num_threads, MatrixView<float> own_channels,
                               std::span<const std::int64_t> own_representative) {
   const auto& last = state.blocks.back();
   Matrix<float> inputs(x.rows, last.begin + last.size);
@@ -242,8 +241,7 @@ Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_th
   }
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
-  const auto channels =
-      relation::label_channels(y, state_->target_mean, state_->target_std).values;
+  const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
   const std::vector<double> times = event_times(samples);
   std::vector<Matrix<float>> entities;
   for (std::size_t e = 0; e < state_->entities.size(); ++e) {
@@ -256,8 +254,7 @@ Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_th
 
 void Model::observe(const Samples& samples, const Targets& y) {
   require_labelled(*state_, samples, y);
-  const auto channels =
-      relation::label_channels(y, state_->target_mean, state_->target_std).values;
+  const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
   const std::vector<double> times = event_times(samples);
   auto entities = state_->entities;
   for (std::size_t e = 0; e < entities.size(); ++e) {

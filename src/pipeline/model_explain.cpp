@@ -138,8 +138,7 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
       found.known = memory.knows(key);
       found.names = memory.feature_names();
       found.facts.assign(entities[e].row(i).begin(), entities[e].row(i).end());
-      found.contribution =
-          explanation.score - row.with(state.blocks[block].begin, unseen, output);
+      found.contribution = explanation.score - row.with(state.blocks[block].begin, unseen, output);
       nothing.segment(state.blocks[block].begin, unseen.size()) = unseen;
       explanation.entities.push_back(std::move(found));
     }

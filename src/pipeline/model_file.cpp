@@ -90,7 +90,6 @@ const std::string& metadata(const io::TensorFile& file, const std::string& name,
   return found->second;
 }
 
-
 void save_verification(io::TensorFile& file, const VerificationCases& cases) {
   file.floats["verify.events"] = cases.events;
   file.integers["verify.stops"] = cases.stops;
@@ -182,8 +181,8 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   options.similarity.reset();
   if (config.contains("similarity")) {
     options.similarity = similarity_from_json(config["similarity"]);
-    state.similarity = relation::SimilarityRelation::load(file, "similarity.", state.task,
-                                                          *options.similarity);
+    state.similarity =
+        relation::SimilarityRelation::load(file, "similarity.", state.task, *options.similarity);
   }
   const auto n_entities = config.at("n_entities").get<std::size_t>();
   for (std::size_t e = 0; e < n_entities; ++e) {
@@ -255,9 +254,9 @@ void replay_verification(const ModelState& state, const std::string& origin) {
     throw FileError(origin + ": the model does not reproduce its own verification cases");
   }
   if (!state.encoder) return;
-  const bool encodes = cases.events.cols() == state.input_features && !cases.stops.empty() &&
-                       close(state.encoder->encode(verification_sequences(cases), 1),
-                             cases.embedding);
+  const bool encodes =
+      cases.events.cols() == state.input_features && !cases.stops.empty() &&
+      close(state.encoder->encode(verification_sequences(cases), 1), cases.embedding);
   if (!encodes) {
     throw FileError(origin + ": the encoder does not reproduce its own verification cases");
   }

@@ -235,9 +235,8 @@ Network fit_layer(const ModelState& state, const Matrix<float>& inputs,
   if (options.mode == "compressed") return fit(compressed);
   if (options.mode == "pretrain") {
     nn::TrainingReport pretraining;
-    const Network initial =
-        fit_network(compressed, validation, state.task, options.hidden_size, options.dropout,
-                    options.training, pretraining, progress);
+    const Network initial = fit_network(compressed, validation, state.task, options.hidden_size,
+                                        options.dropout, options.training, pretraining, progress);
     return continue_network(initial, targets, validation, state.task, options.dropout,
                             options.training, report, progress);
   }
@@ -278,7 +277,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.task = y.task;
   state.n_classes = y.n_classes;
   state.encoder = std::move(encoder);
-  state.input_features = state.encoder       ? state.encoder->input_features()
+  state.input_features = state.encoder        ? state.encoder->input_features()
                          : training.sequences ? 0
                                               : training.embedding.cols;
   if (!state.encoder && training.sequences) {
@@ -331,8 +330,8 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   lay_out_blocks(state, x.cols());
   ecseq::report(progress, {"attach", 0, 1, ""});
-  const Matrix<float> inputs = relation_inputs(state, x, base, entities.training, threads,
-                                               channels.values, assignment);
+  const Matrix<float> inputs =
+      relation_inputs(state, x, base, entities.training, threads, channels.values, assignment);
   const Matrix<float> inputs_validation =
       relation_inputs(state, x_validation, base_validation, entities.validation, threads);
   const double isolation =
@@ -341,8 +340,8 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   nn::TrainingReport layer_report;
   state.options.training.stage = "gnn";
-  state.layer = fit_layer(state, inputs, channels.values, weights,
-                          {inputs_validation, &y_standard}, layer_report, progress);
+  state.layer = fit_layer(state, inputs, channels.values, weights, {inputs_validation, &y_standard},
+                          layer_report, progress);
   if (state.similarity) state.similarity->finish_training(training.row_numbers);
   clock.finish("gnn");
 
@@ -376,8 +375,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
                                               : "regression";
   out["n_training"] = training.size();
   out["n_validation"] = validation.size();
-  out["base"] = state.encoder ? "encoder head" : y.task == Task::kRegression ? "linear regression"
-                                                                             : "logistic regression";
+  out["base"] = state.encoder                 ? "encoder head"
+                : y.task == Task::kRegression ? "linear regression"
+                                              : "logistic regression";
   if (state.similarity) {
     const auto& compression = state.similarity->report();
     out["n_representatives"] = state.similarity->representatives().size();
@@ -406,10 +406,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.report = out.dump();
 
   const Index m = std::min(kVerificationRows, validation.size());
-  state.verification =
-      make_verification(state, validation, {x_validation.data(), m, x_validation.cols()},
-                        {inputs_validation.data(), m, inputs_validation.cols()},
-                        base_validation.topRows(m));
+  state.verification = make_verification(
+      state, validation, {x_validation.data(), m, x_validation.cols()},
+      {inputs_validation.data(), m, inputs_validation.cols()}, base_validation.topRows(m));
   return Model(std::move(owned));
 }
 

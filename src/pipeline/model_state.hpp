@@ -14,12 +14,12 @@ namespace ecseq::pipeline {
 
 /// Inputs with the outputs they gave when the model was saved; replayed when it is loaded.
 struct VerificationCases {
-  Matrix<float> events;                ///< of a few sequences, with `stops`; empty without encoder
+  Matrix<float> events;  ///< of a few sequences, with `stops`; empty without encoder
   std::vector<std::int64_t> stops;
-  Matrix<float> embedding;             ///< [m, h]: what the sequences encode to, or given rows
-  Matrix<float> inputs;                ///< [m, width] of the relation layer
-  Matrix<float> base;                  ///< [m, outputs]
-  Matrix<float> outputs;               ///< [m, outputs]
+  Matrix<float> embedding;  ///< [m, h]: what the sequences encode to, or given rows
+  Matrix<float> inputs;     ///< [m, width] of the relation layer
+  Matrix<float> base;       ///< [m, outputs]
+  Matrix<float> outputs;    ///< [m, outputs]
 };
 
 /// Everything a fitted model has learned.
@@ -59,9 +59,8 @@ std::vector<Matrix<float>> entity_features(const ModelState& state, const Sample
 /// [n, width]: self (embedding, base outputs), similarity, entities.
 /// own_*: for training rows, see SimilarityRelation::aggregate.
 Matrix<float> relation_inputs(const ModelState& state, MatrixView<float> x,
-                              const Matrix<float>& base,
-                              const std::vector<Matrix<float>>& entities, int num_threads,
-                              MatrixView<float> own_channels = {},
+                              const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
+                              int num_threads, MatrixView<float> own_channels = {},
                               std::span<const std::int64_t> own_representative = {});
 /// Head and gate: [n, outputs]
 Matrix<float> finish(const ModelState& state, MatrixView<float> inputs, const Matrix<float>& base,

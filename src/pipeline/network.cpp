@@ -129,8 +129,8 @@ Network fit_network(const TrainingSet& training, const ValidationSet& validation
                     nn::TrainingReport& report, const ProgressCallback& progress) {
   Rng rng(options.seed, 1);
   return train(nn::Scaler::fit(training.inputs),
-               nn::FeedForward(training.inputs.cols, hidden, training.channels.cols, rng),
-               training, validation, task, dropout, options, report, progress);
+               nn::FeedForward(training.inputs.cols, hidden, training.channels.cols, rng), training,
+               validation, task, dropout, options, report, progress);
 }
 
 Network continue_network(const Network& initial, const TrainingSet& training,

@@ -69,9 +69,7 @@ TEST(ParallelFor, ManyCallersAndNestedCallsFinish) {
   for (int caller = 0; caller < 4; ++caller) {
     callers.emplace_back([&] {
       for (int round = 0; round < 200; ++round) {
-        parallel_for(8, 3, [&](Index) {
-          parallel_for(4, 2, [&](Index i) { total += i; });
-        });
+        parallel_for(8, 3, [&](Index) { parallel_for(4, 2, [&](Index i) { total += i; }); });
       }
     });
   }

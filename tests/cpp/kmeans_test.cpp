@@ -125,9 +125,9 @@ TEST(KMeans, OneRepresentativeIsTheMean) {
 TEST(KMeans, StopsWhenTheCallbackSaysSo) {
   const Blobs blobs = make_blobs(300, 4, 3, 6);
   int calls = 0;
-  EXPECT_THROW(kmeans(blobs.x, blobs.labels, with_k(10),
-                      [&](const Progress&) { return ++calls < 3; }),
-               Interrupted);
+  EXPECT_THROW(
+      kmeans(blobs.x, blobs.labels, with_k(10), [&](const Progress&) { return ++calls < 3; }),
+      Interrupted);
   EXPECT_EQ(calls, 3);
 }
 

@@ -83,8 +83,7 @@ TEST(Linear, IsBitIdenticalForEveryThreadCount) {
 TEST(Linear, SeparableDataStaysFinite) {
   Problem problem = make_problem(200, 2, 1, Task::kBinary, 3);
   for (Index i = 0; i < 200; ++i) problem.channels(i, 0) = problem.x(i, 0) > 3.0f ? 1.0f : 0.0f;
-  const Network network =
-      fit_linear({problem.x, problem.channels, nullptr}, Task::kBinary, 1, {});
+  const Network network = fit_linear({problem.x, problem.channels, nullptr}, Task::kBinary, 1, {});
   const Matrix<float> outputs = network.predict(problem.x, 1);
   EXPECT_TRUE(outputs.allFinite());
   for (Index i = 0; i < 200; ++i) {

@@ -184,8 +184,9 @@ TEST(Model, LearnsWhatALinearBaseCannotAndIsNotWorse) {
   for (const Task task : {Task::kBinary, Task::kMulticlass, Task::kRegression}) {
     const Model model =
         fit(make_problem(3000, 1, task), make_problem(1000, 2, task), small_options());
-    const char* metric = task == Task::kBinary ? "auc" : task == Task::kRegression ? "rmse"
-                                                                                   : "accuracy";
+    const char* metric = task == Task::kBinary       ? "auc"
+                         : task == Task::kRegression ? "rmse"
+                                                     : "accuracy";
     const double base = validation_metric(model, "base", metric);
     const double ours = validation_metric(model, "ecseq", metric);
     if (task == Task::kRegression) {
@@ -360,8 +361,8 @@ TEST(Model, SurvivesTheFileToTheBit) {
 TEST(Model, RefusesDamagedAndNewerFiles) {
   const Model model = fit(make_problem(600, 1), make_problem(200, 2), small_options());
   const std::string bytes = model.to_bytes();
-  for (const std::size_t keep : {std::size_t{0}, std::size_t{7}, std::size_t{100},
-                                 bytes.size() / 2, bytes.size() - 1}) {
+  for (const std::size_t keep :
+       {std::size_t{0}, std::size_t{7}, std::size_t{100}, bytes.size() / 2, bytes.size() - 1}) {
     EXPECT_THROW(Model::from_bytes(bytes.substr(0, keep)), FileError);
   }
   Rng rng(1);
@@ -400,35 +401,27 @@ TEST(Model, RefusesBadInputBeforeAnyWork) {
       EXPECT_NE(std::string(error.what()).find(expected), std::string::npos) << error.what();
     }
   };
-  refuses("NaN at row 3, column 2", [](Problem& t, Problem&, ModelOptions&) {
-    t.x(3, 2) = std::nanf("");
-  });
-  refuses("y: expected 300 labels", [](Problem& t, Problem&, ModelOptions&) {
-    t.y.values.pop_back();
-  });
+  refuses("NaN at row 3, column 2",
+          [](Problem& t, Problem&, ModelOptions&) { t.x(3, 2) = std::nanf(""); });
+  refuses("y: expected 300 labels",
+          [](Problem& t, Problem&, ModelOptions&) { t.y.values.pop_back(); });
   refuses("only one class", [](Problem& t, Problem&, ModelOptions&) {
     std::fill(t.y.values.begin(), t.y.values.end(), 1.0f);
   });
-  refuses("X has 4 features", [](Problem&, Problem& v, ModelOptions&) {
-    v.x = v.x.leftCols(4).eval();
-  });
-  refuses("'kmeans', 'balanced_kmeans'", [](Problem&, Problem&, ModelOptions& o) {
-    o.similarity->compressor = "magic";
-  });
-  refuses("'knn', 'epsilon'", [](Problem&, Problem&, ModelOptions& o) {
-    o.similarity->attach = "magic";
-  });
+  refuses("X has 4 features",
+          [](Problem&, Problem& v, ModelOptions&) { v.x = v.x.leftCols(4).eval(); });
+  refuses("'kmeans', 'balanced_kmeans'",
+          [](Problem&, Problem&, ModelOptions& o) { o.similarity->compressor = "magic"; });
+  refuses("'knn', 'epsilon'",
+          [](Problem&, Problem&, ModelOptions& o) { o.similarity->attach = "magic"; });
   refuses("'sage_mean'", [](Problem&, Problem&, ModelOptions& o) { o.gnn = "magic"; });
   refuses("'pretrain'", [](Problem&, Problem&, ModelOptions& o) { o.mode = "magic"; });
-  refuses("distinct rows", [](Problem&, Problem&, ModelOptions& o) {
-    o.similarity->n_representatives = 301;
-  });
-  refuses("at least one relation", [](Problem&, Problem&, ModelOptions& o) {
-    o.similarity.reset();
-  });
-  refuses("'terminal' is needed", [](Problem&, Problem&, ModelOptions& o) {
-    o.entities.push_back(terminal_options());
-  });
+  refuses("distinct rows",
+          [](Problem&, Problem&, ModelOptions& o) { o.similarity->n_representatives = 301; });
+  refuses("at least one relation",
+          [](Problem&, Problem&, ModelOptions& o) { o.similarity.reset(); });
+  refuses("'terminal' is needed",
+          [](Problem&, Problem&, ModelOptions& o) { o.entities.push_back(terminal_options()); });
   const Model model = fit(training, validation, small_options());
   Samples empty_width;
   const Matrix<float> wide = Matrix<float>::Zero(2, 6);
@@ -439,10 +432,10 @@ TEST(Model, RefusesBadInputBeforeAnyWork) {
 TEST(Model, StopsWhenTheCallbackSaysSo) {
   const Problem training = make_problem(300, 1), validation = make_problem(100, 2);
   int calls = 0;
-  EXPECT_THROW(Model::fit(training.samples(false, false), training.y,
-                          validation.samples(false, false), validation.y, small_options(), {},
-                          [&](const Progress&) { return ++calls < 5; }),
-               Interrupted);
+  EXPECT_THROW(
+      Model::fit(training.samples(false, false), training.y, validation.samples(false, false),
+                 validation.y, small_options(), {}, [&](const Progress&) { return ++calls < 5; }),
+      Interrupted);
 }
 
 }  // namespace

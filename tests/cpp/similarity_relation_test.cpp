@@ -110,9 +110,9 @@ TEST(SimilarityRelation, EpsilonTakesAllBeyondTheCosineAndFallsBackToTheNearest)
     std::vector<std::int64_t> expected;
     bool rounding_decides = false;
     for (Index j = 0; j < vectors.rows(); ++j) {
-      const double cosine = data.x.row(i).cast<double>().dot(vectors.row(j).cast<double>()) /
-                            (data.x.row(i).cast<double>().norm() *
-                             vectors.row(j).cast<double>().norm());
+      const double cosine =
+          data.x.row(i).cast<double>().dot(vectors.row(j).cast<double>()) /
+          (data.x.row(i).cast<double>().norm() * vectors.row(j).cast<double>().norm());
       EXPECT_NEAR(relation.similarity(data.x.row(i).data(), j), cosine, 1e-5);
       rounding_decides = rounding_decides || std::abs(cosine - 0.95) < 1e-6;
       if (cosine > 0.95) expected.push_back(j);

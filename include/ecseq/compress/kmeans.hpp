@@ -11,13 +11,13 @@ namespace ecseq::compress {
 
 /// Lloyd's k-means: FAISS's Clustering with our fused search as its index.
 struct KMeansOptions {
-  Index n_representatives = 500;       ///< K; at most the number of distinct rows
-  int iterations = 20;                 ///< Lloyd steps
-  Index max_points_per_centroid = 0;   ///< train on a random sample of at most this many times K
-                                       ///< rows; 0 = all rows (FAISS alone samples silently)
-  Index n_cases = 5;                   ///< typical members kept per representative
+  Index n_representatives = 500;      ///< K; at most the number of distinct rows
+  int iterations = 20;                ///< Lloyd steps
+  Index max_points_per_centroid = 0;  ///< train on a random sample of at most this many times K
+                                      ///< rows; 0 = all rows (FAISS alone samples silently)
+  Index n_cases = 5;                  ///< typical members kept per representative
   std::uint64_t seed = 0;
-  int num_threads = 0;                 ///< the result does not depend on it
+  int num_threads = 0;  ///< the result does not depend on it
 };
 
 /// x: [N, h], finite; labels: [N, channels] (any number, summed per representative).

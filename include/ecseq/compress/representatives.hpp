@@ -11,12 +11,12 @@ namespace ecseq::compress {
 /// What a compressor makes of N embeddings: K' <= K vectors that stand for them, none empty and
 /// no two equal.
 struct Representatives {
-  Matrix<float> vectors;        ///< [K', h], means of their members
-  std::vector<double> mass;     ///< [K'], members
-  std::vector<double> spread;   ///< [K'], mean squared distance of the members
-  Matrix<double> label_sums;    ///< [K', channels], sums of the members' label channels
-  Matrix<std::int64_t> cases;   ///< [K', m], the members nearest the vector, nearest first, as
-                                ///< training rows; -1 where there are fewer than m
+  Matrix<float> vectors;       ///< [K', h], means of their members
+  std::vector<double> mass;    ///< [K'], members
+  std::vector<double> spread;  ///< [K'], mean squared distance of the members
+  Matrix<double> label_sums;   ///< [K', channels], sums of the members' label channels
+  Matrix<std::int64_t> cases;  ///< [K', m], the members nearest the vector, nearest first, as
+                               ///< training rows; -1 where there are fewer than m
   Index size() const { return vectors.rows(); }
   /// The real sequence nearest to representative j: a case one can show.
   std::int64_t medoid(Index j) const { return cases(j, 0); }
@@ -25,9 +25,9 @@ struct Representatives {
 /// How the compression went.
 struct CompressionReport {
   int iterations = 0;
-  double objective = 0.0;     ///< sum of squared distances over ALL points
-  Index points_used = 0;      ///< points the centroids were trained on
-  Index requested = 0;        ///< K asked for
+  double objective = 0.0;  ///< sum of squared distances over ALL points
+  Index points_used = 0;   ///< points the centroids were trained on
+  Index requested = 0;     ///< K asked for
   double seconds = 0.0;
 };
 

@@ -40,8 +40,7 @@ template <class Scalar>
 Matrix<Scalar> take_rows(MatrixView<Scalar> x, const std::vector<Index>& rows) {
   Matrix<Scalar> out(static_cast<Index>(rows.size()), x.cols);
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    out.row(static_cast<Index>(i)) =
-        Eigen::Map<const RowVector<Scalar>>(x.row(rows[i]), x.cols);
+    out.row(static_cast<Index>(i)) = Eigen::Map<const RowVector<Scalar>>(x.row(rows[i]), x.cols);
   }
   return out;
 }

@@ -40,8 +40,7 @@ class Rng {
   template <class T>
   void shuffle(std::vector<T>& items) {
     for (Index i = static_cast<Index>(items.size()) - 1; i > 0; --i) {
-      std::swap(items[static_cast<std::size_t>(i)],
-                items[static_cast<std::size_t>(below(i + 1))]);
+      std::swap(items[static_cast<std::size_t>(i)], items[static_cast<std::size_t>(below(i + 1))]);
     }
   }
 

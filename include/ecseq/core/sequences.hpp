@@ -12,9 +12,9 @@ namespace ecseq {
 /// [starts[i], stops[i]) of `values`, oldest event first. Sequences may overlap:
 /// windows over one history share its events. Owns nothing.
 struct SequencesView {
-  MatrixView<float> values;             ///< [events, features]
-  const std::int64_t* starts = nullptr; ///< [size]
-  const std::int64_t* stops = nullptr;  ///< [size], stops[i] > starts[i]
+  MatrixView<float> values;              ///< [events, features]
+  const std::int64_t* starts = nullptr;  ///< [size]
+  const std::int64_t* stops = nullptr;   ///< [size], stops[i] > starts[i]
   Index size = 0;
 
   Index length(Index i) const { return stops[i] - starts[i]; }
@@ -43,9 +43,7 @@ class Sequences {
 
   Index size() const { return static_cast<Index>(starts_.size()); }
   Index features() const { return values_.cols(); }
-  SequencesView view() const {
-    return {values_, starts_.data(), stops_.data(), size()};
-  }
+  SequencesView view() const { return {values_, starts_.data(), stops_.data(), size()}; }
   operator SequencesView() const { return view(); }  // NOLINT: views convert implicitly
 
  private:

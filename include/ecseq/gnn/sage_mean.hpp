@@ -3,9 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "ecseq/core/error.hpp"
 #include "ecseq/core/matrix.hpp"
-#include "ecseq/nn/feed_forward.hpp"
 
 namespace ecseq::gnn {
 
@@ -17,7 +15,7 @@ namespace ecseq::gnn {
 /// No target is attached to a target, and the representatives' node features are fixed while the
 /// layer trains, so m_r is computed once per target. Then
 /// W_self x + W_1 m_1 + ... = [W_self; W_1; ...]^T [x, m_1, ...]: a dense layer over the blocks.
-/// This class says which columns belong to what; the dense layer does the arithmetic.
+/// This class says which columns belong to what; a feed-forward network does the arithmetic.
 class SageMean {
  public:
   struct Block {
@@ -32,21 +30,14 @@ class SageMean {
     width_ += size;
     return blocks_.size() - 1;
   }
-  /// hidden = 0: no hidden layer and no activation, the collapsed linear form.
-  void create(Index hidden, Index outputs, Rng& rng) {
-    network_ = nn::FeedForward(width_, hidden, outputs, rng);
-  }
 
   const std::vector<Block>& blocks() const { return blocks_; }
   /// Columns of the input [x, m_1, m_2, ...].
   Index width() const { return width_; }
-  nn::FeedForward& network() { return network_; }
-  const nn::FeedForward& network() const { return network_; }
 
  private:
   std::vector<Block> blocks_;
   Index width_ = 0;
-  nn::FeedForward network_;
 };
 
 }  // namespace ecseq::gnn

@@ -14,16 +14,16 @@ namespace ecseq::nn {
 
 /// How a network is trained.
 struct TrainingOptions {
-  Index batch_size = 1024;       ///< samples per step
-  Index shard_size = 128;        ///< samples per tape; fixed, so results ignore the thread count
-  int max_epochs = 100;          ///< passes over the training samples
-  int patience = 10;             ///< epochs without a better validation score before stopping
-  double learning_rate = 5e-3;   ///< Adam's step size
-  double weight_decay = 0.0;     ///< decoupled (AdamW), per step, times the learning rate
-  double clip_norm = 5.0;        ///< gradient norm bound; 0 = none
-  std::uint64_t seed = 0;        ///< shuffling and dropout
-  int num_threads = 0;           ///< 0 = the process default
-  std::string stage = "train";   ///< name in progress reports
+  Index batch_size = 1024;      ///< samples per step
+  Index shard_size = 128;       ///< samples per tape; fixed, so results ignore the thread count
+  int max_epochs = 100;         ///< passes over the training samples
+  int patience = 10;            ///< epochs without a better validation score before stopping
+  double learning_rate = 5e-3;  ///< Adam's step size
+  double weight_decay = 0.0;    ///< decoupled (AdamW), per step, times the learning rate
+  double clip_norm = 5.0;       ///< gradient norm bound; 0 = none
+  std::uint64_t seed = 0;       ///< shuffling and dropout
+  int num_threads = 0;          ///< 0 = the process default
+  std::string stage = "train";  ///< name in progress reports
 };
 
 /// About twenty steps an epoch, so that small data is not under-trained, in batches of 16 to
@@ -54,8 +54,8 @@ struct TrainingReport {
 
 /// Builds the SUM of the losses of `rows` on the tape; called from several threads at once, each
 /// with its own tape and gradient. `rng` is seeded by (seed, step, shard): use it for dropout.
-using ShardLoss = std::function<autograd::Variable<float>(
-    const BoundParameters<float>& parameters, std::span<const Index> rows, Rng& rng)>;
+using ShardLoss = std::function<autograd::Variable<float>(const BoundParameters<float>& parameters,
+                                                          std::span<const Index> rows, Rng& rng)>;
 
 /// Scores the current parameters on held-out samples.
 using Validate = std::function<ValidationScore(const Parameters<float>& parameters)>;

@@ -22,9 +22,9 @@ struct ModelOptions {
   std::optional<relation::SimilarityOptions> similarity = relation::SimilarityOptions{};
   std::vector<relation::EntityOptions> entities;
   std::string gnn = "sage_mean";
-  Index hidden_size = 32;           ///< of the relation layer and the MLP control
-  std::string mode = "targets";     ///< "targets", "compressed", "joint" or "pretrain"
-  double aux_weight = 1.0;          ///< joint: weight of the representatives' loss
+  Index hidden_size = 32;        ///< of the relation layer and the MLP control
+  std::string mode = "targets";  ///< "targets", "compressed", "joint" or "pretrain"
+  double aux_weight = 1.0;       ///< joint: weight of the representatives' loss
   double dropout = 0.1;
   std::vector<float> class_weight;  ///< [n_classes] or empty
   bool controls = true;             ///< also fit logistic regression and an MLP on the embedding
@@ -35,19 +35,19 @@ struct ModelOptions {
 /// One attached representative and what it did.
 struct SimilarCase {
   Index representative = 0;
-  float similarity = 0.0f;            ///< cosine of the embeddings
+  float similarity = 0.0f;  ///< cosine of the embeddings
   float weight = 0.0f;
-  double mass = 0.0;                  ///< training sequences it stands for
-  std::vector<double> label_mix;      ///< share of each class, or the mean target
-  std::vector<std::int64_t> cases;    ///< its most typical training rows
-  float contribution = 0.0f;          ///< change of the output when it is removed, sign reversed
+  double mass = 0.0;                ///< training sequences it stands for
+  std::vector<double> label_mix;    ///< share of each class, or the mean target
+  std::vector<std::int64_t> cases;  ///< its most typical training rows
+  float contribution = 0.0f;        ///< change of the output when it is removed, sign reversed
 };
 struct EntityCase {
   std::string by;
-  bool known = false;                 ///< seen before
-  std::vector<std::string> names;     ///< of the facts
-  std::vector<float> facts;           ///< the entity representative's numbers
-  float contribution = 0.0f;          ///< output minus output with a never-seen entity
+  bool known = false;              ///< seen before
+  std::vector<std::string> names;  ///< of the facts
+  std::vector<float> facts;        ///< the entity representative's numbers
+  float contribution = 0.0f;       ///< output minus output with a never-seen entity
 };
 /// Outputs are logits, or values for regression; of class `output` for several classes.
 struct Explanation {

@@ -42,13 +42,13 @@ class Network {
 /// What a network is trained on. Targets are label channels: probabilities of the classes, or
 /// standardised values.
 struct TrainingSet {
-  MatrixView<float> inputs;          ///< [n, in], not yet standardised
-  MatrixView<float> channels;        ///< [n, out]
-  const float* weights = nullptr;    ///< [n] or null; mean 1
+  MatrixView<float> inputs;        ///< [n, in], not yet standardised
+  MatrixView<float> channels;      ///< [n, out]
+  const float* weights = nullptr;  ///< [n] or null; mean 1
 };
 struct ValidationSet {
-  MatrixView<float> inputs;          ///< [m, in]
-  const Targets* y = nullptr;        ///< regression: standardised as the channels are
+  MatrixView<float> inputs;    ///< [m, in]
+  const Targets* y = nullptr;  ///< regression: standardised as the channels are
 };
 
 /// Trains a network; hidden = 0 for a linear one. options.batch_size = 0 chooses by n.

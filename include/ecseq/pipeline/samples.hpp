@@ -20,10 +20,10 @@ struct EntityColumn {
 /// Rows to learn from or to score: embeddings from anywhere, or sequences for the model's own
 /// encoder; and what relates them.
 struct Samples {
-  MatrixView<float> embedding;              ///< [n, h], or empty
-  std::optional<SequencesView> sequences;   ///< or these
+  MatrixView<float> embedding;             ///< [n, h], or empty
+  std::optional<SequencesView> sequences;  ///< or these
   std::vector<EntityColumn> entities;
-  std::vector<double> times;                ///< [n] seconds, or empty
+  std::vector<double> times;  ///< [n] seconds, or empty
   /// [n], or empty for 0, 1, ...: what typical cases call the rows of the training part.
   std::vector<std::int64_t> row_numbers;
 

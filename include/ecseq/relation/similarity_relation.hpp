@@ -58,8 +58,7 @@ class SimilarityRelation {
   /// [standardised vector (h), label evidence (c), log mass (1)].
   /// x: [n, h] -> [n, n_features()]. For training rows give their channels [n, c] and
   /// representative: a row never sees its own label (leave-one-out).
-  Matrix<float> aggregate(MatrixView<float> x, int num_threads,
-                          MatrixView<float> own_channels = {},
+  Matrix<float> aggregate(MatrixView<float> x, int num_threads, MatrixView<float> own_channels = {},
                           std::span<const std::int64_t> own_representative = {}) const;
   /// The same for one given neighbourhood; out: [n_features()].
   void aggregate(const Neighbourhood& neighbourhood, float* out) const;
@@ -101,10 +100,10 @@ class SimilarityRelation {
   std::vector<std::int64_t> assignment_;  ///< of the training rows; not saved
 
   // Derived by index().
-  Matrix<float> scaled_vectors_;           ///< [K, h]
-  Matrix<float> node_features_;            ///< [K, h + c + 1]
-  kernels::PackedDense points_;            ///< scaled vectors, for the nearest
-  kernels::PackedDense directions_;        ///< unit vectors, for cosines
+  Matrix<float> scaled_vectors_;     ///< [K, h]
+  Matrix<float> node_features_;      ///< [K, h + c + 1]
+  kernels::PackedDense points_;      ///< scaled vectors, for the nearest
+  kernels::PackedDense directions_;  ///< unit vectors, for cosines
 };
 
 }  // namespace ecseq::relation
