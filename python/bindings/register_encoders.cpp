@@ -1,6 +1,7 @@
 #include "convert.hpp"
 #include "ecseq/encoders/sequence_encoder.hpp"
 #include "register.hpp"
+#include "training_options.hpp"
 
 namespace ecseq::bindings {
 namespace {
@@ -13,16 +14,8 @@ EncoderOptions to_options(const py::dict& given) {
   read(given, "cell", options.cell);
   read(given, "hidden_size", options.hidden_size);
   read(given, "class_weight", options.class_weight);
-  auto& training = options.training;
-  read(given, "learning_rate", training.learning_rate);
-  read(given, "max_epochs", training.max_epochs);
-  read(given, "patience", training.patience);
-  read(given, "batch_size", training.batch_size);
-  read(given, "weight_decay", training.weight_decay);
-  read(given, "clip_norm", training.clip_norm);
-  read(given, "seed", training.seed);
-  read(given, "num_threads", training.num_threads);
-  training.stage = "encoder";
+  read_training(given, options.training);
+  options.training.stage = "encoder";
   return options;
 }
 

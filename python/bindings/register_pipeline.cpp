@@ -5,6 +5,7 @@
 #include "ecseq/pipeline/split.hpp"
 #include "ecseq/relation/entity_key.hpp"
 #include "register.hpp"
+#include "training_options.hpp"
 
 namespace ecseq::bindings {
 namespace {
@@ -51,15 +52,8 @@ ModelOptions to_options(const py::dict& given) {
   read(given, "class_weight", options.class_weight);
   read(given, "controls", options.controls);
   read(given, "metadata", options.metadata);
-  auto& training = options.training;
-  read(given, "learning_rate", training.learning_rate);
-  read(given, "max_epochs", training.max_epochs);
-  read(given, "patience", training.patience);
-  read(given, "batch_size", training.batch_size);
-  read(given, "weight_decay", training.weight_decay);
-  read(given, "seed", training.seed);
-  read(given, "num_threads", training.num_threads);
-  training.stage = "gnn";
+  read_training(given, options.training);
+  options.training.stage = "gnn";
   options.similarity.reset();
   if (given.contains("similarity")) {
     const auto config = given["similarity"].cast<py::dict>();

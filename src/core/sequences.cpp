@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ecseq/core/error.hpp"
+#include "ecseq/core/require.hpp"
 
 namespace ecseq {
 namespace {
@@ -30,9 +31,7 @@ Sequences::Sequences(Matrix<float> values, std::vector<std::int64_t> starts,
 }
 
 Sequences Sequences::windows(Index length) const {
-  if (length < 1) {
-    throw InvalidArgument("length: expected at least 1, got " + std::to_string(length));
-  }
+  require_at_least("length", length, 1);
   Sequences out;
   out.values_ = values_;
   for (Index i = 0; i < size(); ++i) {

@@ -7,6 +7,7 @@
 
 #include "ecseq/autograd/operations.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
 #include "ecseq/kernels/dense.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
 #include "ecseq/kernels/lstm.hpp"
@@ -23,13 +24,8 @@ constexpr Index kLargestBatch = 512;
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
 void check_options(const EncoderOptions& options, Task task, int n_classes) {
-  if (options.cell != "lstm") {
-    throw InvalidArgument("cell: expected 'lstm', got '" + options.cell + "'");
-  }
-  if (options.hidden_size < 1) {
-    throw InvalidArgument("hidden_size: expected at least 1, got " +
-                          std::to_string(options.hidden_size));
-  }
+  require_one_of("cell", options.cell, {"lstm"});
+  require_at_least("hidden_size", options.hidden_size, 1);
   const auto& weight = options.class_weight;
   if (weight.empty()) return;
   if (task == Task::kRegression) {

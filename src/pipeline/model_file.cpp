@@ -6,6 +6,14 @@
 #include "ecseq/io/safetensors.hpp"
 #include "model_state.hpp"
 
+namespace ecseq::relation {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SimilarityOptions, compressor, n_representatives, group_counts,
+                                   attach, n_neighbors, epsilon, prior_strength, iterations,
+                                   max_points_per_centroid, n_cases)
+
+}  // namespace ecseq::relation
+
 namespace ecseq::pipeline {
 namespace {
 
@@ -18,34 +26,6 @@ constexpr Index kVerificationEvents = 64;
 constexpr float kTolerance = 2e-3f;
 
 std::string entity_prefix(std::size_t e) { return "entity." + std::to_string(e) + "."; }
-
-json to_json(const relation::SimilarityOptions& options) {
-  return {{"compressor", options.compressor},
-          {"n_representatives", options.n_representatives},
-          {"group_counts", options.group_counts},
-          {"attach", options.attach},
-          {"n_neighbors", options.n_neighbors},
-          {"epsilon", options.epsilon},
-          {"prior_strength", options.prior_strength},
-          {"iterations", options.iterations},
-          {"max_points_per_centroid", options.max_points_per_centroid},
-          {"n_cases", options.n_cases}};
-}
-
-relation::SimilarityOptions similarity_from_json(const json& config) {
-  relation::SimilarityOptions options;
-  config.at("compressor").get_to(options.compressor);
-  config.at("n_representatives").get_to(options.n_representatives);
-  config.at("group_counts").get_to(options.group_counts);
-  config.at("attach").get_to(options.attach);
-  config.at("n_neighbors").get_to(options.n_neighbors);
-  config.at("epsilon").get_to(options.epsilon);
-  config.at("prior_strength").get_to(options.prior_strength);
-  config.at("iterations").get_to(options.iterations);
-  config.at("max_points_per_centroid").get_to(options.max_points_per_centroid);
-  config.at("n_cases").get_to(options.n_cases);
-  return options;
-}
 
 json to_json(const ModelState& state) {
   json config;
@@ -60,7 +40,7 @@ json to_json(const ModelState& state) {
   config["aux_weight"] = state.options.aux_weight;
   config["dropout"] = state.options.dropout;
   config["class_weight"] = state.options.class_weight;
-  if (state.similarity) config["similarity"] = to_json(state.similarity->options());
+  if (state.similarity) config["similarity"] = state.similarity->options();
   config["n_entities"] = state.entities.size();
   if (state.encoder) {
     config["encoder"] = {{"cell", state.encoder->options().cell},
@@ -180,7 +160,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   }
   options.similarity.reset();
   if (config.contains("similarity")) {
-    options.similarity = similarity_from_json(config["similarity"]);
+    options.similarity = config["similarity"].get<relation::SimilarityOptions>();
     state.similarity =
         relation::SimilarityRelation::load(file, "similarity.", state.task, *options.similarity);
   }

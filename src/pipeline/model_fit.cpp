@@ -6,6 +6,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
 #include "ecseq/pipeline/linear.hpp"
 #include "ecseq/pipeline/metrics.hpp"
 #include "model_state.hpp"
@@ -39,14 +40,6 @@ class StageClock {
   std::map<std::string, double> seconds_;
 };
 
-void require_one_of(const char* name, const std::string& value,
-                    const std::vector<std::string>& valid) {
-  if (std::find(valid.begin(), valid.end(), value) != valid.end()) return;
-  std::string list;
-  for (const auto& v : valid) list += (list.empty() ? "'" : ", '") + v + "'";
-  throw InvalidArgument(std::string(name) + ": '" + value + "' is not one of " + list);
-}
-
 void require_options(const ModelOptions& options, const Targets& y) {
   require_one_of("gnn", options.gnn, {"sage_mean"});
   require_one_of("mode", options.mode, {"targets", "compressed", "joint", "pretrain"});
@@ -58,17 +51,13 @@ void require_options(const ModelOptions& options, const Targets& y) {
   if (!options.similarity && options.entities.empty()) {
     throw InvalidArgument("relations: expected at least one relation");
   }
-  if (options.hidden_size < 1) {
-    throw InvalidArgument("hidden_size: expected at least 1, got " +
-                          std::to_string(options.hidden_size));
-  }
+  require_at_least("hidden_size", options.hidden_size, 1);
   if (!(options.dropout >= 0.0 && options.dropout < 1.0)) {
     throw InvalidArgument("dropout: expected a number in [0, 1), got " +
                           std::to_string(options.dropout));
   }
-  if (options.training.max_epochs < 1 || options.training.patience < 1) {
-    throw InvalidArgument("max_epochs, patience: expected at least 1");
-  }
+  require_at_least("max_epochs", options.training.max_epochs, 1);
+  require_at_least("patience", options.training.patience, 1);
   if (!(options.training.learning_rate > 0.0)) {
     throw InvalidArgument("learning_rate: expected a positive number, got " +
                           std::to_string(options.training.learning_rate));
@@ -277,12 +266,10 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.task = y.task;
   state.n_classes = y.n_classes;
   state.encoder = std::move(encoder);
-  state.input_features = state.encoder        ? state.encoder->input_features()
-                         : training.sequences ? 0
-                                              : training.embedding.cols;
   if (!state.encoder && training.sequences) {
     throw InvalidArgument("encoder: sequences need one; fit a SequenceEncoder first");
   }
+  state.input_features = state.encoder ? state.encoder->input_features() : training.embedding.cols;
   for (auto& entity : state.options.entities) entity.timed = !training.times.empty();
   require_options(options, y);
   require_training_samples(state, training, y, "training");

@@ -6,6 +6,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
 
 namespace ecseq::relation {
 namespace {
@@ -36,23 +37,13 @@ void add_weighted(float weight, const float* values, Index n, float* out) {
 }  // namespace
 
 void validate(const SimilarityOptions& options) {
-  const auto one_of = [](const char* name, const std::string& value,
-                         const std::vector<std::string>& valid) {
-    if (std::find(valid.begin(), valid.end(), value) != valid.end()) return;
-    std::string list;
-    for (const auto& v : valid) list += (list.empty() ? "'" : ", '") + v + "'";
-    throw InvalidArgument(std::string(name) + ": '" + value + "' is not one of " + list);
-  };
-  one_of("compressor", options.compressor, {"kmeans", "balanced_kmeans"});
-  one_of("attach", options.attach, {"knn", "epsilon"});
+  require_one_of("compressor", options.compressor, {"kmeans", "balanced_kmeans"});
+  require_one_of("attach", options.attach, {"knn", "epsilon"});
   if (options.n_representatives < 0) {
     throw InvalidArgument("n_representatives: expected at least 1, got " +
                           std::to_string(options.n_representatives));
   }
-  if (options.n_neighbors < 1) {
-    throw InvalidArgument("n_neighbors: expected at least 1, got " +
-                          std::to_string(options.n_neighbors));
-  }
+  require_at_least("n_neighbors", options.n_neighbors, 1);
   if (!(options.epsilon >= -1.0 && options.epsilon < 1.0)) {
     throw InvalidArgument("epsilon: expected a cosine in [-1, 1), got " +
                           std::to_string(options.epsilon));

@@ -243,7 +243,7 @@ TEST(SequenceEncoder, BadInputIsRefusedByName) {
   };
   EXPECT_EQ(message([](auto&, auto&, auto&) {}), "accepted");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.cell = "rnn"; }),
-            "cell: expected 'lstm', got 'rnn'");
+            "cell: 'rnn' is not one of 'lstm'");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.hidden_size = 0; }),
             "hidden_size: expected at least 1, got 0");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.class_weight = {1.0F}; }),
