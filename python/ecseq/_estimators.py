@@ -129,7 +129,6 @@ class ECSeqClassifier(ClassifierMixin, ECSeqBase):
         predicted: NDArray[Any] = self.classes_[chosen]
         return predicted
 
-
     def score(
         self,
         X: Rows,
@@ -164,7 +163,6 @@ class ECSeqRegressor(RegressorMixin, ECSeqBase):
         """Values [n]."""
         check_is_fitted(self)
         return self._outputs(self._model.decide, X, entities, times)[:, 0]
-
 
     def score(
         self,

@@ -484,9 +484,7 @@ def test_the_base_of_embeddings_is_scikit_learns_logistic_regression(
     y = (training.X[:, 0] + np.random.default_rng(0).normal(size=1500) > 0.5).astype(int)
     rows, held_out = slice(0, 1000), slice(1000, None)
     validation = (training.X[held_out], y[held_out])
-    ours = ecseq.ECSeqClassifier(max_epochs=1).fit(
-        training.X[rows], y[rows], validation=validation
-    )
+    ours = ecseq.ECSeqClassifier(max_epochs=1).fit(training.X[rows], y[rows], validation=validation)
     mean, std = training.X[rows].mean(axis=0), training.X[rows].std(axis=0)
     theirs = LogisticRegression(C=1.0, tol=1e-8).fit((training.X[rows] - mean) / std, y[rows])
     np.testing.assert_allclose(
