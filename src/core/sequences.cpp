@@ -58,8 +58,10 @@ Sequences Sequences::subset(const std::vector<Index>& rows) const {
   return out;
 }
 
-void require_finite(MatrixView<float> x, const char* name) {
-  for (Index i = 0; i < x.rows; ++i) {
+void require_finite(MatrixView<float> x, const char* name) { require_finite(x, name, 0, x.rows); }
+
+void require_finite(MatrixView<float> x, const char* name, Index begin, Index end) {
+  for (Index i = begin; i < end; ++i) {
     const float* row = x.row(i);
     for (Index j = 0; j < x.cols; ++j) {
       if (!std::isfinite(row[j])) {
@@ -72,6 +74,9 @@ void require_finite(MatrixView<float> x, const char* name) {
 
 void validate(const SequencesView& sequences) {
   if (sequences.features() < 1) throw InvalidArgument("values: expected at least one feature");
+  // Only the part of the table that the sequences lie in is read: one window of a long history
+  // must not cost the history.
+  Index first = sequences.values.rows, last = 0;
   for (Index i = 0; i < sequences.size; ++i) {
     const auto begin = sequences.starts[i];
     const auto end = sequences.stops[i];
@@ -88,8 +93,10 @@ void validate(const SequencesView& sequences) {
       throw InvalidArgument("sequence " + std::to_string(i) + " is empty: every sequence needs " +
                             "at least one event");
     }
+    first = std::min<Index>(first, begin);
+    last = std::max<Index>(last, end);
   }
-  require_finite(sequences.values, "values");
+  require_finite(sequences.values, "values", first, last);
 }
 
 }  // namespace ecseq

@@ -49,6 +49,14 @@ TEST(Sequences, NamesTheRowAndColumnOfANonFiniteValue) {
   }
 }
 
+TEST(Sequences, AreReadNoFurtherThanTheyReach) {
+  Matrix<float> values = counting(4, 2);
+  values(3, 0) = std::numeric_limits<float>::infinity();
+  const std::vector<std::int64_t> starts{0, 1}, stops{2, 3};
+  EXPECT_NO_THROW(Sequences(values, starts, stops));
+  EXPECT_THROW(Sequences(values, starts, {2, 4}), InvalidArgument);
+}
+
 TEST(ParallelFor, RunsEachTaskOnceAndRethrowsTheLowestFailure) {
   std::vector<std::atomic<int>> runs(1000);
   parallel_for(1000, 2, [&](Index i) { ++runs[static_cast<std::size_t>(i)]; });

@@ -58,5 +58,7 @@ void validate(const SequencesView& sequences);
 /// Throws InvalidArgument naming the row and column of the first non-finite value.
 /// `name` is the argument's name in the message.
 void require_finite(MatrixView<float> x, const char* name);
+/// The same for the rows [begin, end).
+void require_finite(MatrixView<float> x, const char* name, Index begin, Index end);
 
 }  // namespace ecseq
