@@ -22,7 +22,7 @@ constexpr Index kChunk = 1024;
 
 /// Nearest point of every row; the same bits for every thread count.
 void assign_rows(const kernels::PackedDense& points, MatrixView<float> x, int threads,
-            std::int64_t* labels, float* distances) {
+                 std::int64_t* labels, float* distances) {
   parallel_chunks(x.rows, kChunk, threads, [&](Index begin, Index end) {
     kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
   });
@@ -46,8 +46,8 @@ class FusedAssigner final : public faiss::Index {
     points_ = {};
     ntotal = 0;
   }
-  void search(FaissRow n, const float* x, FaissRow /*k = 1*/, float* distances,
-              FaissRow* labels, const faiss::SearchParameters* = nullptr) const override {
+  void search(FaissRow n, const float* x, FaissRow /*k = 1*/, float* distances, FaissRow* labels,
+              const faiss::SearchParameters* = nullptr) const override {
     ecseq::report(progress_, {"compress", std::min(step_++, iterations_), iterations_, ""});
     assign_rows(points_, {x, n, d}, threads_, labels, distances);
   }
@@ -117,8 +117,9 @@ void require_k(Index k, MatrixView<float> x) {
   }
   const Index distinct = count_distinct_rows(x, k);
   if (distinct < k) {
-    throw InvalidArgument("n_representatives: " + std::to_string(k) + " asked for, but X has only " +
-                          std::to_string(distinct) + " distinct rows");
+    throw InvalidArgument("n_representatives: " + std::to_string(k) +
+                          " asked for, but X has only " + std::to_string(distinct) +
+                          " distinct rows");
   }
 }
 

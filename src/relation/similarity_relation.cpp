@@ -159,9 +159,9 @@ void SimilarityRelation::aggregate(const Neighbourhood& neighbourhood, float* ou
   }
 }
 
-Matrix<float> SimilarityRelation::aggregate(MatrixView<float> x, int num_threads,
-                                            MatrixView<float> own_channels,
-                                            std::span<const std::int64_t> own_representative) const {
+Matrix<float> SimilarityRelation::aggregate(
+    MatrixView<float> x, int num_threads, MatrixView<float> own_channels,
+    std::span<const std::int64_t> own_representative) const {
   Matrix<float> out(x.rows, n_features());
   const Index first_label = scaled_vectors_.cols();
   parallel_chunks(x.rows, kChunk, num_threads, [&](Index begin, Index end) {
@@ -174,10 +174,9 @@ Matrix<float> SimilarityRelation::aggregate(MatrixView<float> x, int num_threads
         if (neighbourhood.representative[j] != own) continue;
         const double mass = representatives_.mass[static_cast<std::size_t>(own)];
         for (Index c = 0; c < own_channels.cols; ++c) {
-          const float without =
-              label_evidence(task_, representatives_.label_sums(own, c) - own_channels(i, c),
-                             mass - 1.0, prior_[static_cast<std::size_t>(c)],
-                             options_.prior_strength);
+          const float without = label_evidence(
+              task_, representatives_.label_sums(own, c) - own_channels(i, c), mass - 1.0,
+              prior_[static_cast<std::size_t>(c)], options_.prior_strength);
           out(i, first_label + c) +=
               neighbourhood.weight[j] * (without - node_features_(own, first_label + c));
         }
@@ -280,8 +279,8 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
       out.prior_.empty() || sums.size() != size * out.prior_.size() || cases.size() % size != 0) {
     throw FileError("model file: the representatives' tensors do not fit together");
   }
-  representatives.label_sums = Eigen::Map<const Matrix<double>>(
-      sums.data(), k, static_cast<Index>(out.prior_.size()));
+  representatives.label_sums =
+      Eigen::Map<const Matrix<double>>(sums.data(), k, static_cast<Index>(out.prior_.size()));
   representatives.cases = Eigen::Map<const Matrix<std::int64_t>>(
       cases.data(), k, static_cast<Index>(cases.size() / size));
   out.index();
