@@ -44,7 +44,7 @@ bool on_two_threads(const std::function<void(Index)>& task) {
 }
 
 TEST(ThreadPool, NoJobIsLostAmongManyTinyOnesOfChangingWidth) {
-  for (Index round = 0; round < 2000; ++round) {
+  for (Index round = 0; round < 1000; ++round) {
     const Index n = 2 + round % 7;
     ASSERT_EQ(sum_of_squares(n, 2 + static_cast<int>(round % 5)), (n - 1) * n * (2 * n - 1) / 6);
   }
