@@ -10,8 +10,8 @@ namespace {
 /// One row's prediction with parts of its relations taken away.
 class Occlusion {
  public:
-  Occlusion(const ModelState& state, RowVector<float> inputs, RowVector<float> base)
-      : state_(state), inputs_(std::move(inputs)), base_(std::move(base)) {}
+  Occlusion(const ModelState& state, RowVector<float> inputs, const RowVector<float>& base)
+      : state_(state), inputs_(std::move(inputs)), base_(base) {}
 
   /// The output with columns [begin, begin + size) replaced by `values`.
   float with(Index begin, const RowVector<float>& values, Index output) const {

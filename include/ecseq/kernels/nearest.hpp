@@ -65,7 +65,8 @@ inline void assign_nearest(const PackedDense& points, const float* x, Index rows
       std::int64_t label = std::numeric_limits<std::int64_t>::max();
       float score = std::numeric_limits<float>::lowest();
       for (int lane = 0; lane < kLanes<float>; ++lane) {
-        const std::int64_t candidate =
+        // The analyzer does not follow the lanes of a vector.
+        const std::int64_t candidate =  // NOLINTNEXTLINE
             static_cast<std::int64_t>(best_panel[n][lane]) * kLanes<float> + lane;
         if (best[n][lane] > score || (best[n][lane] == score && candidate < label)) {
           score = best[n][lane];
