@@ -34,8 +34,9 @@ using FaissRow = decltype(faiss::Index::ntotal);
 /// The assigner handed to FAISS: its k-means at the speed of our fused distance and argmin.
 class FusedAssigner final : public faiss::Index {
  public:
-  FusedAssigner(ecseq::Index d, int threads, int iterations, const ProgressCallback& progress)
-      : faiss::Index(d), threads_(threads), iterations_(iterations), progress_(progress) {
+  FusedAssigner(ecseq::Index dimensions, int threads, int iterations,
+                const ProgressCallback& progress)
+      : faiss::Index(dimensions), threads_(threads), iterations_(iterations), progress_(progress) {
     is_trained = true;
   }
   void add(FaissRow n, const float* x) override {
@@ -60,16 +61,14 @@ class FusedAssigner final : public faiss::Index {
   kernels::PackedDense points_;
 };
 
-/// FAISS sums the centroids with OpenMP; its result does not depend on the count, but the number
-/// of threads we were asked for has to hold there too.
-class OpenMpThreads {
+/// FAISS adds up the centroids with OpenMP, a small part of the work: on one thread, because a
+/// team that has nothing to do would spin on the cores that our own threads need.
+class SingleThreadedOpenMp {
  public:
-  explicit OpenMpThreads(int threads) : before_(omp_get_max_threads()) {
-    omp_set_num_threads(threads);
-  }
-  ~OpenMpThreads() { omp_set_num_threads(before_); }
-  OpenMpThreads(const OpenMpThreads&) = delete;
-  OpenMpThreads& operator=(const OpenMpThreads&) = delete;
+  SingleThreadedOpenMp() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~SingleThreadedOpenMp() { omp_set_num_threads(before_); }
+  SingleThreadedOpenMp(const SingleThreadedOpenMp&) = delete;
+  SingleThreadedOpenMp& operator=(const SingleThreadedOpenMp&) = delete;
 
  private:
   int before_;
@@ -78,7 +77,7 @@ class OpenMpThreads {
 /// Lloyd's centroids, [K, h]; some may be duplicates or own no row.
 Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options, int threads,
                               const ProgressCallback& progress) {
-  const OpenMpThreads scope(threads);
+  const SingleThreadedOpenMp scope;
   faiss::ClusteringParameters parameters;
   parameters.niter = options.iterations;
   parameters.seed = static_cast<int>(options.seed & 0x7fffffff);

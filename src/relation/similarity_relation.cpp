@@ -85,7 +85,7 @@ void SimilarityRelation::index() {
   points_ = kernels::pack_points(scaled_vectors_);
   Matrix<float> unit = representatives_.vectors;
   for (Index j = 0; j < k; ++j) {
-    const float norm = unit.row(j).norm();
+    const float norm = std::sqrt(kernels::squared_norm(unit.row(j).data(), h));
     if (norm > 0.0f) unit.row(j) /= norm;
   }
   directions_ = kernels::PackedDense(Matrix<float>(unit.transpose()), nullptr, kernels::kNoScore);
@@ -220,11 +220,15 @@ std::vector<std::string> SimilarityRelation::feature_names() const {
 }
 
 float SimilarityRelation::similarity(const float* x, Index j) const {
-  const Index h = representatives_.vectors.cols();
-  const Eigen::Map<const RowVector<float>> row(x, h);
-  const auto vector = representatives_.vectors.row(j);
-  const float norms = row.norm() * vector.norm();
-  return norms > 0.0f ? row.dot(vector) / norms : 0.0f;
+  const float* vector = representatives_.vectors.row(j).data();
+  double product = 0.0, x_norm = 0.0, vector_norm = 0.0;
+  for (Index k = 0; k < representatives_.vectors.cols(); ++k) {
+    product += static_cast<double>(x[k]) * vector[k];
+    x_norm += static_cast<double>(x[k]) * x[k];
+    vector_norm += static_cast<double>(vector[k]) * vector[k];
+  }
+  const double norms = std::sqrt(x_norm * vector_norm);
+  return norms > 0.0 ? static_cast<float>(product / norms) : 0.0f;
 }
 
 void SimilarityRelation::finish_training(const std::vector<std::int64_t>& row_numbers) {
