@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 import ecseq
 from conftest import Embeddings
 
+# A shell that starts a job in the background has it ignore SIGINT, and Python keeps to that: the
+# script asks for the usual handler, so that the test means the same wherever it is started.
 LONG_FIT = """
-import sys, numpy as np, ecseq
+import signal, sys, numpy as np, ecseq
+signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 events = [rng.normal(size=(100, 8)).astype(np.float32) for _ in range(20000)]
 batch = ecseq.Sequences.from_list(events)
