@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "gradient_check.hpp"
+#include "gradient_case.hpp"
 
 namespace ecseq {
 namespace {
@@ -157,7 +157,9 @@ TEST(Lstm, TrainingForwardGivesTheBitsOfInference) {
   }
 }
 
-TEST(Lstm, GradientOnRaggedSequences) {
+}  // namespace
+
+ECSEQ_GRADIENT_CASE(nn::LstmLastState) {
   for (const Index units : {1, 3, 9}) {
     Rng rng(static_cast<std::uint64_t>(units));
     const Sequences sequences = ragged(rng, {4, 1, 3, 4, 2, 1, 5}, 2);
@@ -169,6 +171,8 @@ TEST(Lstm, GradientOnRaggedSequences) {
     });
   }
 }
+
+namespace {
 
 TEST(Lstm, GradientWithStandardisedInput) {
   Rng rng(5);

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <limits>
 
-#include "gradient_check.hpp"
+#include "gradient_case.hpp"
 
 namespace ecseq {
-namespace {
 
 using autograd::Tape;
 using testing::expect_gradients;
@@ -17,7 +16,7 @@ using testing::Node;
 using testing::random_matrix;
 using Nodes = std::vector<Node>;
 
-TEST(Operations, LinearGradient) {
+ECSEQ_GRADIENT_CASE(autograd::Linear) {
   expect_gradients(
       {random_matrix(4, 3, 1), random_matrix(3, 5, 2), random_matrix(1, 5, 3)},
       [](Tape<double>&, const Nodes& in) { return autograd::linear(in[0], in[1], in[2]); });
@@ -35,28 +34,31 @@ TEST(Operations, LinearValue) {
   EXPECT_FALSE(y.needs_gradient());
 }
 
-TEST(Operations, MatmulGradient) {
+ECSEQ_GRADIENT_CASE(autograd::Matmul) {
   expect_gradients({random_matrix(4, 3, 1), random_matrix(3, 2, 2)},
                    [](Tape<double>&, const Nodes& in) { return autograd::matmul(in[0], in[1]); });
 }
 
-TEST(Operations, AddGradient) {
-  expect_gradients({random_matrix(3, 4, 1), random_matrix(3, 4, 2)},
+ECSEQ_GRADIENT_CASE(autograd::AddScaled) {
+  const Input a = random_matrix(3, 4, 1), b = random_matrix(3, 4, 2);
+  expect_gradients({a, b},
                    [](Tape<double>&, const Nodes& in) { return autograd::add(in[0], in[1]); });
+  expect_gradients({a, b}, [](Tape<double>&, const Nodes& in) {
+    return autograd::add_scaled(in[0], in[1], -2.5);
+  });
+  expect_gradients({a, b},
+                   [](Tape<double>&, const Nodes& in) { return autograd::subtract(in[0], in[1]); });
+  // One variable on both sides counts twice.
+  expect_gradients({a}, [](Tape<double>&, const Nodes& in) { return autograd::add(in[0], in[0]); });
 }
 
-TEST(Operations, AddScaledGradient) {
-  expect_gradients(
-      {random_matrix(3, 4, 1), random_matrix(3, 4, 2)},
-      [](Tape<double>&, const Nodes& in) { return autograd::add_scaled(in[0], in[1], -2.5); });
+TEST(Operations, SubtractValue) {
+  Tape<double> tape;
+  const Input a = random_matrix(1, 5, 1), b = random_matrix(1, 5, 2);
+  EXPECT_EQ(autograd::subtract(tape.constant(a), tape.constant(b)).value(), Input(a - b));
 }
 
-TEST(Operations, AddOfOneVariableToItselfCountsTwice) {
-  expect_gradients({random_matrix(3, 4, 1)},
-                   [](Tape<double>&, const Nodes& in) { return autograd::add(in[0], in[0]); });
-}
-
-TEST(Operations, ReluGradient) {
+ECSEQ_GRADIENT_CASE(autograd::Relu) {
   expect_gradients({random_matrix(5, 4, 7)},
                    [](Tape<double>&, const Nodes& in) { return autograd::relu(in[0]); });
 }
@@ -67,17 +69,17 @@ TEST(Operations, ReluKeepsNaN) {
   EXPECT_TRUE(autograd::relu(tape.constant(x)).value().array().isNaN().all());
 }
 
-TEST(Operations, TanhGradient) {
+ECSEQ_GRADIENT_CASE(autograd::Tanh) {
   expect_gradients({random_matrix(5, 4, 8)},
                    [](Tape<double>&, const Nodes& in) { return autograd::tanh(in[0]); });
 }
 
-TEST(Operations, SigmoidGradient) {
+ECSEQ_GRADIENT_CASE(autograd::Sigmoid) {
   expect_gradients({random_matrix(5, 4, 9)},
                    [](Tape<double>&, const Nodes& in) { return autograd::sigmoid(in[0]); });
 }
 
-TEST(Operations, DropoutGradient) {
+ECSEQ_GRADIENT_CASE(autograd::Dropout) {
   expect_gradients({random_matrix(6, 5, 10)}, [](Tape<double>&, const Nodes& in) {
     Rng rng(3);
     return autograd::dropout(in[0], 0.4, rng);
@@ -97,7 +99,7 @@ TEST(Operations, DropoutKeepsTheMeanAndIsTheIdentityAtRateZero) {
   EXPECT_THROW(autograd::dropout(tape.constant(x), -0.1, rng), InvalidArgument);
 }
 
-TEST(Operations, ConcatColumnsGradient) {
+ECSEQ_GRADIENT_CASE(autograd::ConcatColumns) {
   expect_gradients({random_matrix(3, 2, 1), random_matrix(3, 1, 2), random_matrix(3, 4, 3)},
                    [](Tape<double>&, const Nodes& in) {
                      return autograd::concat_columns({in[0], in[1], in[2]});
@@ -114,13 +116,13 @@ TEST(Operations, ConcatColumnsValueFromASpan) {
   EXPECT_EQ(y.value().rightCols(1), b);
 }
 
-Input probabilities(Index rows, Index cols, std::uint64_t seed) {
+static Input probabilities(Index rows, Index cols, std::uint64_t seed) {
   Input p = random_matrix(rows, cols, seed).array().abs() + 0.1;
   for (Index i = 0; i < rows; ++i) p.row(i) /= p.row(i).sum();
   return p;
 }
 
-TEST(Operations, BinaryCrossEntropyGradient) {
+ECSEQ_GRADIENT_CASE(autograd::BinaryCrossEntropy) {
   const Input targets = probabilities(6, 2, 4).leftCols(1);
   const Input weights = random_matrix(6, 1, 5).cwiseAbs();
   expect_gradients({random_matrix(6, 1, 6, 3.0)}, [&](Tape<double>&, const Nodes& in) {
@@ -143,7 +145,7 @@ TEST(Operations, BinaryCrossEntropyIsExactForHugeLogits) {
   EXPECT_EQ(gradient, expected);
 }
 
-TEST(Operations, CrossEntropyGradient) {
+ECSEQ_GRADIENT_CASE(autograd::CrossEntropy) {
   const Input targets = probabilities(5, 4, 4);
   const Input weights = random_matrix(5, 1, 5).cwiseAbs();
   expect_gradients({random_matrix(5, 4, 6, 2.0)}, [&](Tape<double>&, const Nodes& in) {
@@ -177,7 +179,7 @@ TEST(Operations, CrossEntropyIsFiniteForHugeLogits) {
   EXPECT_EQ(gradient, expected);
 }
 
-TEST(Operations, SquaredErrorGradient) {
+ECSEQ_GRADIENT_CASE(autograd::SquaredError) {
   const Input targets = random_matrix(5, 2, 4), weights = random_matrix(5, 1, 5).cwiseAbs();
   expect_gradients({random_matrix(5, 2, 6)}, [&](Tape<double>&, const Nodes& in) {
     return autograd::squared_error(in[0], targets, weights.data());
@@ -216,5 +218,4 @@ TEST(Operations, WrongShapesAreRefusedByName) {
   EXPECT_THROW(autograd::cross_entropy(tape.constant(x), w, nullptr), InvalidArgument);
 }
 
-}  // namespace
 }  // namespace ecseq

@@ -38,4 +38,9 @@ Variable<Scalar> add(Variable<Scalar> a, Variable<Scalar> b) {
   return add_scaled(a, b, Scalar(1));
 }
 
+template <class Scalar>
+Variable<Scalar> subtract(Variable<Scalar> a, Variable<Scalar> b) {
+  return add_scaled(a, b, Scalar(-1));
+}
+
 }  // namespace ecseq::autograd
