@@ -34,7 +34,7 @@ def find_operations(include: Path) -> list[tuple[str, str]]:
                 f"{header}: expected every class derived from Operation to be declared as "
                 "'template <class Scalar> class Name final : public Operation<Scalar>'"
             )
-        if path.parent.name == "operations" and "Operation" in text and not names:
+        if path.parent.name == "operations" and "Operation<" in text and not names:
             raise UnreadableHeader(f"{header}: names Operation but declares none")
         found += [(header, f"{path.relative_to(include / 'ecseq').parts[0]}::{n}") for n in names]
     if not found:
