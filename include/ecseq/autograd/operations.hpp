@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ecseq/autograd/operations/add.hpp"
+#include "ecseq/autograd/operations/attention.hpp"
 #include "ecseq/autograd/operations/batch_norm.hpp"
 #include "ecseq/autograd/operations/batched_matmul.hpp"
 #include "ecseq/autograd/operations/binary_cross_entropy.hpp"
