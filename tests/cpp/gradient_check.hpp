@@ -103,6 +103,16 @@ inline Outcome differentiate(const std::vector<Input>& inputs, const Build& buil
   return outcome;
 }
 
+/// Loss and gradients must be the same to the bit wherever the caller's matrices lie in memory.
+inline void expect_same_wherever_inputs_lie(const std::vector<Input>& inputs, const Build& build) {
+  const Outcome aligned = differentiate(inputs, build);
+  for (const Index shift : {1, 3}) {
+    const Outcome moved = differentiate(inputs, build, -1, shift);
+    EXPECT_EQ(moved.loss, aligned.loss) << "moved by " << shift;
+    EXPECT_EQ(moved.gradients, aligned.gradients) << "moved by " << shift;
+  }
+}
+
 /// Compares d(weighted sum of build(inputs)) / d inputs with central differences. The gradients
 /// must also be the same where the other inputs are constants, and the same to the bit wherever
 /// the caller's matrices lie in memory.
@@ -134,11 +144,7 @@ inline void expect_gradients(std::vector<Input> inputs, const Build& build,
           << "input " << other << " is a constant";
     }
   }
-  for (const Index shift : {1, 3}) {
-    const Outcome moved = differentiate(inputs, build, -1, shift);
-    EXPECT_EQ(moved.loss, all.loss) << "moved by " << shift;
-    EXPECT_EQ(moved.gradients, all.gradients) << "moved by " << shift;
-  }
+  expect_same_wherever_inputs_lie(inputs, build);
 }
 
 }  // namespace ecseq::testing

@@ -129,6 +129,15 @@ TEST(AttentionOperation, ASequenceDoesNotDependOnItsBatch) {
   }
 }
 
+TEST(AttentionOperation, BitsDoNotDependOnWhereMatricesLie) {
+  const Offsets offsets{0, 17, 18, 51};
+  testing::expect_same_wherever_inputs_lie(
+      {random_matrix(51, 27, 1), random_matrix(51, 27, 2), random_matrix(51, 15, 3)},
+      [&](Tape<double>&, const Nodes& in) {
+        return autograd::attention(in[0], in[1], in[2], 3, offsets, offsets, {true, {}}, {0.1, 5});
+      });
+}
+
 TEST(AttentionOperation, TheFutureDoesNotReachACausalQuery) {
   Tape<double> tape;
   Input x = random_matrix(6, 4, 1);

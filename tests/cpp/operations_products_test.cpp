@@ -80,6 +80,24 @@ TEST(ProductOperations, BatchedMatmulIsTheFormula) {
   }
 }
 
+TEST(ProductOperations, BitsDoNotDependOnWhereMatricesLie) {
+  for (const Index n : {1, 2, 33}) {
+    for (const Index m : {1, 17, 40}) {
+      testing::expect_same_wherever_inputs_lie(
+          {random_matrix(2 * n, 37, 1), random_matrix(2 * 37, m, 2)},
+          [](Tape<double>&, const Nodes& in) { return autograd::batched_matmul(in[0], in[1], 2); });
+      testing::expect_same_wherever_inputs_lie(
+          {random_matrix(2 * n, 37, 1), random_matrix(2 * m, 37, 2)},
+          [](Tape<double>&, const Nodes& in) {
+            return autograd::batched_matmul_transposed(in[0], in[1], 2);
+          });
+      testing::expect_same_wherever_inputs_lie(
+          {random_matrix(n, 37, 1), random_matrix(37, m, 2), random_matrix(1, m, 3)},
+          [](Tape<double>&, const Nodes& in) { return autograd::linear(in[0], in[1], in[2]); });
+    }
+  }
+}
+
 TEST(ProductOperations, SparseDenseIsTheDenseProduct) {
   Tape<double> tape;
   const Input values = random_matrix(8, 1, 1), x = random_matrix(5, 3, 2);

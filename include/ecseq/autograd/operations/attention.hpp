@@ -104,6 +104,8 @@ class Attention final : public Operation<Scalar> {
   }
 
  private:
+  static constexpr Scalar kForbidden = -std::numeric_limits<Scalar>::infinity();
+
   /// One head of one sequence.
   struct Head {
     Index sequence, head;
@@ -129,10 +131,11 @@ class Attention final : public Operation<Scalar> {
   Scalar scaling() const { return Scalar(1) / std::sqrt(static_cast<Scalar>(key_size())); }
   static Values<Scalar> matrix(Scalar* data, Index rows, Index cols) { return {data, rows, cols}; }
   Values<Scalar> weights(const Head& head) const { return {weights_, head.n_queries, head.n_keys}; }
-  bool allowed(const Head& head, Index i, Index j) const {
-    if (mask_.causal && j > i) return false;
-    return mask_.allowed.empty() ||
-           mask_.allowed[static_cast<std::size_t>(head.mask + i * head.n_keys + j)] != 0;
+  /// Keys that query i may see as far as order goes: the first ones.
+  Index visible(const Head& head, Index i) const { return mask_.causal ? i + 1 : head.n_keys; }
+  /// Row i of the given mask: [keys], or null
+  const std::uint8_t* mask_row(const Head& head, Index i) const {
+    return mask_.allowed.empty() ? nullptr : mask_.allowed.data() + head.mask + i * head.n_keys;
   }
 
   /// Most weights of a head.
@@ -172,11 +175,17 @@ class Attention final : public Operation<Scalar> {
     copy(k_.value(), head.key, head.n_keys, key_column, key_size(), keys_values_);
     copy(v_.value(), head.key, head.n_keys, value_column, value_size(), values_);
   }
-  /// weights = Q K' / sqrt(dk)
+  /// weights = Q K' / sqrt(dk), -inf where the given mask forbids
   void logits(const Head& head) {
     weights(head).noalias() = matrix(queries_values_, head.n_queries, key_size()) *
                               matrix(keys_values_, head.n_keys, key_size()).transpose();
-    for (Index i = 0; i < head.n_queries * head.n_keys; ++i) weights_[i] *= scaling();
+    for (Index i = 0; i < head.n_queries; ++i) {
+      Scalar* row = weights_ + i * head.n_keys;
+      for (Index j = 0; j < head.n_keys; ++j) row[j] *= scaling();
+      if (const auto* allowed = mask_row(head, i)) {
+        for (Index j = 0; j < head.n_keys; ++j) row[j] = allowed[j] ? row[j] : kForbidden;
+      }
+    }
   }
   Scalar& log_sum(const Head& head, Index i) {
     return log_sums_[head.head * q_.rows() + head.query + i];
@@ -186,30 +195,35 @@ class Attention final : public Operation<Scalar> {
   void normalise(const Head& head) {
     for (Index i = 0; i < head.n_queries; ++i) {
       Scalar* row = weights_ + i * head.n_keys;
-      Scalar largest = -std::numeric_limits<Scalar>::infinity(), sum = 0;
-      bool any = false;
-      for (Index j = 0; j < head.n_keys; ++j) {
-        if (!allowed(head, i, j)) continue;
-        largest = !any || row[j] > largest ? row[j] : largest;
-        any = true;
-      }
-      for (Index j = 0; j < head.n_keys; ++j) {
-        row[j] = allowed(head, i, j) ? std::exp(row[j] - largest) : Scalar(0);
-        sum += row[j];
-      }
+      Scalar largest = kForbidden, sum = 0;
+      for (Index j = 0; j < visible(head, i); ++j) largest = row[j] > largest ? row[j] : largest;
+      exponentials(head, i, largest);
+      for (Index j = 0; j < visible(head, i); ++j) sum += row[j];
       log_sum(head, i) = largest + std::log(sum);
-      if (!any) continue;
-      for (Index j = 0; j < head.n_keys; ++j) row[j] /= sum;
+      if (sum == Scalar(0)) continue;
+      for (Index j = 0; j < visible(head, i); ++j) row[j] /= sum;
     }
   }
   /// Logits to weights, from what `normalise` kept.
   void restore(const Head& head) {
-    for (Index i = 0; i < head.n_queries; ++i) {
-      Scalar* row = weights_ + i * head.n_keys;
-      const Scalar sum = log_sum(head, i);
-      for (Index j = 0; j < head.n_keys; ++j) {
-        row[j] = allowed(head, i, j) ? std::exp(row[j] - sum) : Scalar(0);
-      }
+    for (Index i = 0; i < head.n_queries; ++i) exponentials(head, i, log_sum(head, i));
+  }
+  /// exp(s - shift) of row i, 0 where a key is forbidden. Eigen's exp clamps: it knows neither NaN
+  /// nor an exact 0.
+  void exponentials(const Head& head, Index i, Scalar shift) {
+    Scalar* row = weights_ + i * head.n_keys;
+    const Index count = visible(head, i);
+    bool is_nan = shift != shift;
+    for (Index j = 0; j < count; ++j) is_nan |= row[j] != row[j];
+    Eigen::Map<Eigen::Array<Scalar, 1, Eigen::Dynamic>> e(row, count);
+    if (is_nan) {
+      e.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
+    } else {
+      e = (e - shift).exp();
+    }
+    std::fill(row + count, row + head.n_keys, Scalar(0));
+    if (const auto* allowed = mask_row(head, i)) {
+      for (Index j = 0; j < count; ++j) row[j] = allowed[j] ? row[j] : Scalar(0);
     }
   }
   /// x *= M.  x: [queries, keys] of the head

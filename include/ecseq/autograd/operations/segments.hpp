@@ -31,10 +31,11 @@ inline Segments require_segments(std::span<const Index> offsets, Index rows, con
   }
   if (offsets[0] != 0) refuse(0, "0");
   for (std::size_t i = 1; i < offsets.size(); ++i) {
-    if (offsets[i] < offsets[i - 1]) refuse(i, "at least " + std::to_string(offsets[i - 1]));
+    if (offsets[i] < offsets[i - 1])
+      refuse(i, std::string("at least ") + std::to_string(offsets[i - 1]));
   }
   if (offsets.back() != rows) {
-    refuse(offsets.size() - 1, "the number of rows, " + std::to_string(rows));
+    refuse(offsets.size() - 1, std::string("the number of rows, ") + std::to_string(rows));
   }
   return Segments(offsets);
 }
