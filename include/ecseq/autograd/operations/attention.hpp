@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "ecseq/autograd/operations/segments.hpp"
 #include "ecseq/core/rng.hpp"

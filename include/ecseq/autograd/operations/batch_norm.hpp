@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <string>
 
 #include "ecseq/autograd/operations/rows.hpp"
 

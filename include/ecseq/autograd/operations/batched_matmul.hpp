@@ -1,5 +1,8 @@
 #pragma once
 
+#include <algorithm>
+#include <string>
+
 #include "ecseq/autograd/operations/rows.hpp"
 
 namespace ecseq::autograd {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 
 #include "ecseq/autograd/operations/rows.hpp"
 #include "ecseq/autograd/row_gradients.hpp"

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "ecseq/autograd/operations/rows.hpp"
 
 namespace ecseq::autograd {
