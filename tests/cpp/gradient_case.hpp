@@ -9,7 +9,7 @@ namespace ecseq::testing {
 
 /// Compares the gradients of `Op` with finite differences (`expect_gradients`), in every form its
 /// free functions offer. No general definition: each operation has its own.
-template <template <class> class Op>
+template <template <class...> class Op>
 void gradient_case();
 
 /// Fails also where the case compares nothing.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 _BASE = re.compile(r":\s*public\s+(?:(?:ecseq::)?autograd::)?Operation\s*<")
 _OPERATION = re.compile(
-    r"template\s*<\s*class\s+\w+\s*>\s*class\s+(\w+)(?:\s+final)?\s*"
+    r"template\s*<\s*class\s+\w+(?:\s*,\s*class\s+\w+)*\s*>\s*class\s+(\w+)(?:\s+final)?\s*"
     r":\s*public\s+(?:(?:ecseq::)?autograd::)?Operation\s*<"
 )
 

@@ -10,7 +10,7 @@ from list_operations import UnreadableHeader, find_operations, generate, missing
 
 FOLDER = "ecseq/autograd/operations"
 SIGMOID = "template <class Scalar>\nclass Sigmoid final : public Operation<Scalar> {};\n"
-LSTM = "template <class T>\nclass Lstm final\n    : public autograd::Operation<T> {};\n"
+LSTM = "template <class T, class Cell>\nclass Lstm final\n    : public autograd::Operation<T> {};\n"
 
 
 class ListOperations(unittest.TestCase):
