@@ -13,6 +13,10 @@ EncoderOptions to_options(const py::dict& given) {
   EncoderOptions options;
   read(given, "cell", options.cell);
   read(given, "hidden_size", options.hidden_size);
+  read(given, "n_layers", options.n_layers);
+  read(given, "bidirectional", options.bidirectional);
+  read(given, "pooling", options.pooling);
+  read(given, "dropout", options.dropout);
   read(given, "class_weight", options.class_weight);
   read_training(given, options.training);
   options.training.stage = "encoder";
@@ -108,6 +112,16 @@ void register_encoders(py::module_& m) {
           [](const SequenceEncoder& encoder) { return encoder.options().hidden_size; })
       .def_property_readonly("cell",
                              [](const SequenceEncoder& encoder) { return encoder.options().cell; })
+      .def_property_readonly(
+          "n_layers", [](const SequenceEncoder& encoder) { return encoder.options().n_layers; })
+      .def_property_readonly(
+          "bidirectional",
+          [](const SequenceEncoder& encoder) { return encoder.options().bidirectional; })
+      .def_property_readonly(
+          "pooling", [](const SequenceEncoder& encoder) { return encoder.options().pooling; })
+      .def_property_readonly(
+          "dropout", [](const SequenceEncoder& encoder) { return encoder.options().dropout; })
+      .def_property_readonly("embedding_size", &SequenceEncoder::embedding_size)
       .def_property_readonly("input_features", &SequenceEncoder::input_features);
 }
 

@@ -15,6 +15,7 @@ from ecseq import _core
 from ecseq._inputs import (
     class_weights,
     core_sequences,
+    positive,
     seed_of,
     threads,
     training_options,
@@ -22,23 +23,34 @@ from ecseq._inputs import (
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._sequences import Sequences
 
-_CELLS = ("lstm",)
+_CELLS = ("lstm", "gru")
+_POOLINGS = ("last", "mean", "max")
 _TASKS = ("auto", "classification", "regression")
 
 
 class SequenceEncoder(BaseEstimator):
     """A recurrent network trained on labelled sequences: embedding and own prediction.
 
-    The embedding is the last hidden state; a linear head on it gives the prediction that ECSeq
-    must beat. Features are standardised inside the model. Training is Adam with early stopping; the
-    weights of the best epoch on the validation part are kept: by (AUC + AP) / 2 for two classes,
-    cross-entropy for several, squared error for regression.
+    The embedding is the last hidden state of the top layer (with both directions: the forward one
+    after the last event, then the backward one after the first); a linear head on it gives the
+    prediction that ECSeq must beat. Features are standardised inside the model. Training is Adam
+    with early stopping; the weights of the best epoch on the validation part are kept: by (AUC +
+    AP) / 2 for two classes, cross-entropy for several, squared error for regression.
 
     Parameters
     ----------
-    cell : {"lstm"}
+    cell : {"lstm", "gru"}
     hidden_size : int
-        Size of the embedding.
+        Size of the hidden state and of the embedding, which is twice that with both directions.
+    n_layers : int
+        1 to 4; each reads every state of the layer below.
+    bidirectional : bool
+        Each layer reads a sequence in both directions, with weights for each.
+    dropout : float
+        Share of the states dropped between layers while training; nothing with one layer.
+    pooling : {"last", "mean", "max"}
+        How the states of the top layer become the embedding: the last one, or the mean or
+        elementwise maximum of those after each event.
     task : {"auto", "classification", "regression"}
         "auto": regression for labels that are not whole numbers, classification otherwise.
     learning_rate, batch_size, max_epochs, patience, weight_decay
@@ -82,6 +94,10 @@ class SequenceEncoder(BaseEstimator):
         cell: str = "lstm",
         hidden_size: int = 32,
         *,
+        n_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        pooling: str = "last",
         task: str = "auto",
         learning_rate: float = 3e-3,
         batch_size: int | None = None,
@@ -97,6 +113,10 @@ class SequenceEncoder(BaseEstimator):
     ) -> None:
         self.cell = cell
         self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.pooling = pooling
         self.task = task
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -128,6 +148,8 @@ class SequenceEncoder(BaseEstimator):
         labels = labels_of(sequences, y)
         if self.cell not in _CELLS:
             raise ValueError(f"cell: {self.cell!r} is not one of {_quoted(_CELLS)}")
+        if self.pooling not in _POOLINGS:
+            raise ValueError(f"pooling: {self.pooling!r} is not one of {_quoted(_POOLINGS)}")
         if self.task not in _TASKS:
             raise ValueError(f"task: {self.task!r} is not one of {_quoted(_TASKS)}")
         seed = seed_of(self.random_state)
@@ -136,6 +158,10 @@ class SequenceEncoder(BaseEstimator):
         if self.batch_size is None:
             options["batch_size"] = 0  # the core chooses by the number of sequences
         options["cell"] = self.cell
+        options["n_layers"] = positive(self.n_layers, "n_layers")
+        options["bidirectional"] = bool(self.bidirectional)
+        options["pooling"] = self.pooling
+        options["dropout"] = float(self.dropout)
         options["weight_decay"] = float(self.weight_decay)
         options["clip_norm"] = float(self.clip_norm)
         if classes is not None:
@@ -188,12 +214,12 @@ class SequenceEncoder(BaseEstimator):
     def _from_core(
         cls, core: _core.SequenceEncoder, classes: NDArray[Any] | None
     ) -> SequenceEncoder:
-        encoder = cls(cell=core.cell, hidden_size=core.hidden_size)
+        encoder = cls(**_options_of(core))
         encoder._adopt(core, classes)
         return encoder
 
     def transform(self, X: Sequences) -> NDArray[np.float32]:
-        """Embeddings [n, hidden_size] of sequences X [n]."""
+        """Embeddings of sequences X [n]: [n, hidden_size], twice as wide with both directions."""
         check_is_fitted(self)
         return self._core.encode(*core_sequences(self._checked(X)), threads(self.num_threads))
 
@@ -242,7 +268,7 @@ class SequenceEncoder(BaseEstimator):
         if core is not None:
             state["_core_state"] = {
                 "tensors": core.tensors(),
-                "options": {"cell": core.cell, "hidden_size": core.hidden_size},
+                "options": _options_of(core),
                 "task": core.task,
                 "n_classes": core.n_classes,
             }
@@ -268,6 +294,18 @@ def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     z = np.exp(z - z.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = z / z.sum(axis=1, keepdims=True)
     return shares.astype(np.float32)
+
+
+def _options_of(core: _core.SequenceEncoder) -> dict[str, Any]:
+    """What, beside its weights, makes the same network."""
+    return {
+        "cell": core.cell,
+        "hidden_size": core.hidden_size,
+        "n_layers": core.n_layers,
+        "bidirectional": core.bidirectional,
+        "dropout": core.dropout,
+        "pooling": core.pooling,
+    }
 
 
 def _require_sequences(X: Any) -> Sequences:

@@ -21,9 +21,9 @@ from ecseq._sequences import Sequences
 _PARAMETERS = """
     Parameters
     ----------
-    encoder : None, "lstm" or SequenceEncoder
+    encoder : None, "lstm", "gru" or SequenceEncoder
         None: X is an embedding matrix [n, h] from anywhere. Otherwise X is `Sequences`: a fitted
-        encoder is used as it is (it is never changed), ``"lstm"`` or an unfitted one is trained on
+        encoder is used as it is (it is never changed), a name or an unfitted one is trained on
         the training part first.
     relations : list of SimilarityRelation and EntityRelation, or None
         None: one SimilarityRelation with the flat parameters below.

@@ -124,10 +124,10 @@ def class_weights(
 def training_options(estimator: Any, seed: int) -> dict[str, Any]:
     """The options that encoders and models share."""
     options: dict[str, Any] = {
-        "hidden_size": _positive(estimator.hidden_size, "hidden_size"),
+        "hidden_size": positive(estimator.hidden_size, "hidden_size"),
         "learning_rate": float(estimator.learning_rate),
-        "max_epochs": _positive(estimator.max_epochs, "max_epochs"),
-        "patience": _positive(estimator.patience, "patience"),
+        "max_epochs": positive(estimator.max_epochs, "max_epochs"),
+        "patience": positive(estimator.patience, "patience"),
         "seed": seed,
         "num_threads": threads(estimator.num_threads),
     }
@@ -135,17 +135,17 @@ def training_options(estimator: Any, seed: int) -> dict[str, Any]:
     if not rate > 0:
         raise ValueError(f"learning_rate: expected a positive number, got {rate}")
     if estimator.batch_size is not None:
-        options["batch_size"] = _positive(estimator.batch_size, "batch_size")
+        options["batch_size"] = positive(estimator.batch_size, "batch_size")
     return options
 
 
 def threads(num_threads: int | None) -> int:
     if num_threads is None:
         return 0
-    return _positive(num_threads, "num_threads")
+    return positive(num_threads, "num_threads")
 
 
-def _positive(value: Any, name: str) -> int:
+def positive(value: Any, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise ValueError(f"{name}: expected an integer, got {value!r}")
     if value < 1:

@@ -87,7 +87,9 @@ def encoder_of(
             verbose=estimator.verbose,
         )
     if not isinstance(encoder, SequenceEncoder):
-        raise ValueError(f"encoder: expected None, 'lstm' or a SequenceEncoder, got {encoder!r}")
+        raise ValueError(
+            f"encoder: expected None, 'lstm', 'gru' or a SequenceEncoder, got {encoder!r}"
+        )
     if not encoder.__sklearn_is_fitted__():
         unfitted: SequenceEncoder = clone(encoder)
         return unfitted

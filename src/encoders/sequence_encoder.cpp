@@ -10,9 +10,9 @@
 #include "ecseq/core/require.hpp"
 #include "ecseq/kernels/dense.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
-#include "ecseq/kernels/lstm.hpp"
-#include "ecseq/nn/lstm.hpp"
+#include "ecseq/nn/pool_states.hpp"
 #include "ecseq/nn/ranking_metrics.hpp"
+#include "ecseq/nn/recurrent_network.hpp"
 
 namespace ecseq::encoders {
 namespace {
@@ -20,11 +20,46 @@ namespace {
 using Row = Matrix<float>;  // [1, n]
 
 constexpr Index kLargestBatch = 512;
+constexpr int kMostLayers = 4;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 
+/// f(LstmCell{}) or f(GruCell{})
+template <class F>
+auto with_cell(const EncoderOptions& options, const F& f) {
+  return options.cell == "gru" ? f(kernels::GruCell{}) : f(kernels::LstmCell{});
+}
+
+Index gates_of(const EncoderOptions& options) {
+  return with_cell(options, [](auto cell) { return Index{cell.kGates}; });
+}
+
+/// The tensor `what` of cell number `cell`: "lstm.bias", "lstm.bias_backward", "lstm.bias_1", ...
+std::string tensor_name(const EncoderOptions& options, const char* what, int cell) {
+  const int layer = cell / options.directions();
+  std::string name = options.cell + "." + what;
+  if (layer > 0) name += "_" + std::to_string(layer);
+  if (cell % options.directions() == 1) name += "_backward";
+  return name;
+}
+
+/// What cell number `cell` reads per event.
+Index inputs_of(const EncoderOptions& options, Index features, int cell) {
+  return cell < options.directions() ? features : options.embedding_size();
+}
+
 void check_options(const EncoderOptions& options, Task task, int n_classes) {
-  require_one_of("cell", options.cell, {"lstm"});
+  require_one_of("cell", options.cell, {"lstm", "gru"});
+  require_at_least("n_layers", options.n_layers, 1);
+  if (options.n_layers > kMostLayers) {
+    throw InvalidArgument("n_layers: expected 1 to " + std::to_string(kMostLayers) + ", got " +
+                          std::to_string(options.n_layers));
+  }
+  require_one_of("pooling", options.pooling, {"last", "mean", "max"});
+  if (!(options.dropout >= 0 && options.dropout < 1)) {
+    throw InvalidArgument("dropout: expected at least 0 and below 1, got " +
+                          std::to_string(options.dropout));
+  }
   require_at_least("hidden_size", options.hidden_size, 1);
   const auto& weight = options.class_weight;
   if (weight.empty()) return;
@@ -151,6 +186,73 @@ nn::ValidationScore score(const Matrix<float>& outputs, const Targets& y) {
 
 }  // namespace
 
+/// The layers over some sequences.
+class SequenceEncoder::Forward {
+ public:
+  /// runs: longest first; out: [sequences, embedding_size], whose rows `result` are written.
+  template <class Cell>
+  static void run(const SequenceEncoder& encoder, Cell, std::span<kernels::EventRun> runs,
+                  Matrix<float>& out) {
+    const EncoderOptions& options = encoder.options_;
+    // All states of a layer are held for as many sequences at once as keep to this many events.
+    constexpr Index kEvents = Index{1} << 14;
+    const Index hidden = options.hidden_size, width = options.embedding_size();
+    const bool pooled = options.pooling != "last";
+    const int directions = options.directions(), layers = options.n_layers;
+    const kernels::Standardisation standardisation{encoder.feature_mean_.data(),
+                                                   encoder.feature_scale_.data()};
+    std::vector<kernels::RecurrentWeights<float, Cell::kGates>> weights;
+    Index scratch_size = 0;
+    for (const CellWeights& cell : encoder.cells_) {
+      weights.push_back(kernels::recurrent_weights_at<float, Cell::kGates>(
+          cell.weight_input.rows(), hidden, cell.packed.data()));
+      scratch_size =
+          std::max(scratch_size, kernels::recurrent_scratch_size<Cell, float>(weights.back()));
+    }
+    Eigen::ArrayXf scratch(scratch_size);
+    Matrix<float> below, states;  // [events of the group, width]
+    while (!runs.empty()) {
+      Index size = static_cast<Index>(runs.size());
+      if (layers > 1 || pooled) size = std::clamp<Index>(kEvents / runs.front().length, 1, size);
+      Index events = 0;
+      for (Index i = 0; i < size; ++i) {
+        runs[at(i)].first = events;
+        events += runs[at(i)].length;
+      }
+      for (int layer = 0; layer < layers; ++layer) {
+        const bool last = layer + 1 == layers && !pooled;
+        if (!last) states.resize(events, width);
+        const kernels::LayerSource<float> source{standardisation,
+                                                 layer == 0 ? nullptr : below.data()};
+        for (int direction = 0; direction < directions; ++direction) {
+          const auto& w = weights[static_cast<std::size_t>(layer * directions + direction)];
+          float* const to = (last ? out.data() : states.data()) + direction * hidden;
+          if (last) {
+            kernels::recurrent_layer<Cell, false>(w, source, direction == 1, runs.data(), size, to,
+                                                  width, scratch.data());
+          } else {
+            kernels::recurrent_layer<Cell, true>(w, source, direction == 1, runs.data(), size, to,
+                                                 width, scratch.data());
+          }
+        }
+        below.swap(states);
+      }
+      if (pooled) {
+        for (const auto& run : runs.first(at(size))) {
+          const float* rows = below.row(run.first).data();
+          float* const to = out.row(run.result).data();
+          if (options.pooling == "mean") {
+            kernels::mean_of_rows(rows, run.length, width, to);
+          } else {
+            kernels::max_of_rows(rows, run.length, width, to, nullptr);
+          }
+        }
+      }
+      runs = runs.subspan(at(size));
+    }
+  }
+};
+
 /// The trainable part of an encoder and its loss.
 class SequenceEncoder::Fit {
  public:
@@ -160,14 +262,28 @@ class SequenceEncoder::Fit {
     const double bound = 1.0 / std::sqrt(static_cast<double>(hidden));
     // Training shuffles and drops with other streams of the same seed.
     Rng rng(encoder.options_.training.seed, ~std::uint64_t{0});
-    weight_input_ =
-        parameters_.add_uniform("lstm.weight_input", training.features(), 4 * hidden, bound, rng);
-    weight_hidden_ = parameters_.add_uniform("lstm.weight_hidden", hidden, 4 * hidden, bound, rng);
-    bias_ = parameters_.add_uniform("lstm.bias", 1, 4 * hidden, bound, rng);
-    head_weight_ = parameters_.add_uniform("head.weight", hidden, y.n_outputs(), bound, rng);
+    const Index size = gates_of(encoder.options_) * hidden;
+    for (int c = 0; c < encoder.options_.n_cells(); ++c) {
+      const auto name = [&](const char* what) { return tensor_name(encoder.options_, what, c); };
+      const Index inputs = inputs_of(encoder.options_, training.features(), c);
+      // One after the other: the order of the draws is part of what a seed means.
+      CellNumbers numbers{};
+      numbers.weight_input =
+          parameters_.add_uniform(name("weight_input"), inputs, size, bound, rng);
+      numbers.weight_hidden =
+          parameters_.add_uniform(name("weight_hidden"), hidden, size, bound, rng);
+      numbers.bias = parameters_.add_uniform(name("bias"), 1, 4 * hidden, bound, rng);
+      cells_.push_back(numbers);
+    }
+    head_weight_ =
+        parameters_.add_uniform("head.weight", encoder.embedding_size(), y.n_outputs(), bound, rng);
     head_bias_ = parameters_.add("head.bias", 1, y.n_outputs());
     // An open forget gate lets the first gradients reach early events (Jozefowicz et al. 2015).
-    for (Index j = 0; j < hidden; ++j) parameters_.data(bias_)[hidden + j] += 1.0F;
+    if (encoder.options_.cell == "lstm") {
+      for (const CellNumbers& cell : cells_) {
+        for (Index j = 0; j < hidden; ++j) parameters_.data(cell.bias)[hidden + j] += 1.0F;
+      }
+    }
     const auto head_bias = initial_head_bias(y, encoder.options_.class_weight);
     std::copy(head_bias.begin(), head_bias.end(), parameters_.data(head_bias_));
   }
@@ -175,13 +291,28 @@ class SequenceEncoder::Fit {
   nn::Parameters<float>& parameters() { return parameters_; }
 
   /// The sum of the losses of sequences `rows`.
-  autograd::Variable<float> loss(const nn::BoundParameters<float>& p,
-                                 std::span<const Index> rows) const {
+  autograd::Variable<float> loss(const nn::BoundParameters<float>& p, std::span<const Index> rows,
+                                 Rng& rng) const {
     auto& tape = p.tape();
     const auto n = static_cast<Index>(rows.size());
-    const auto state = nn::lstm_last_state<float>(training_, rows, encoder_.feature_mean_.data(),
-                                                  encoder_.feature_scale_.data(), p[weight_input_],
-                                                  p[weight_hidden_], p[bias_]);
+    const EncoderOptions& options = encoder_.options_;
+    auto* const cells = tape.template scratch_of<nn::CellVariables<float>>(options.n_cells());
+    for (std::size_t c = 0; c < cells_.size(); ++c) {
+      cells[c] = {p[cells_[c].weight_input], p[cells_[c].weight_hidden], p[cells_[c].bias]};
+    }
+    const kernels::Standardisation standardisation{encoder_.feature_mean_.data(),
+                                                   encoder_.feature_scale_.data()};
+    const auto batch = nn::recurrent_batch(tape, training_, rows);
+    const bool pooled = options.pooling != "last";
+    auto state = with_cell(options, [&]<class Cell>(Cell) {
+      return nn::recurrent_network<float, Cell>(
+          batch, standardisation, {cells, cells_.size()}, {options.bidirectional, options.dropout},
+          pooled ? nn::StatesOf::kEveryStep : nn::StatesOf::kLastStep, rng);
+    });
+    if (pooled) {
+      state = nn::pool_states(batch, state,
+                              options.pooling == "mean" ? nn::Pooling::kMean : nn::Pooling::kMax);
+    }
     const auto logits = autograd::linear(state, p[head_weight_], p[head_bias_]);
     const auto& class_weight = encoder_.options_.class_weight;
     float* weights = class_weight.empty() ? nullptr : tape.scratch(n);
@@ -210,9 +341,12 @@ class SequenceEncoder::Fit {
 
   /// Gives the encoder the weights of `parameters`.
   void adopt(const nn::Parameters<float>& parameters) const {
-    encoder_.weight_input_ = parameters.view(weight_input_).eigen();
-    encoder_.weight_hidden_ = parameters.view(weight_hidden_).eigen();
-    encoder_.bias_ = parameters.view(bias_).eigen();
+    encoder_.cells_.resize(cells_.size());
+    for (std::size_t c = 0; c < cells_.size(); ++c) {
+      encoder_.cells_[c].weight_input = parameters.view(cells_[c].weight_input).eigen();
+      encoder_.cells_[c].weight_hidden = parameters.view(cells_[c].weight_hidden).eigen();
+      encoder_.cells_[c].bias = parameters.view(cells_[c].bias).eigen();
+    }
     encoder_.head_weight_ = parameters.view(head_weight_).eigen();
     encoder_.head_bias_ = parameters.view(head_bias_).eigen();
     encoder_.pack();
@@ -223,7 +357,11 @@ class SequenceEncoder::Fit {
   const SequencesView& training_;
   const Targets& y_;  ///< standardised for regression
   nn::Parameters<float> parameters_;
-  int weight_input_, weight_hidden_, bias_, head_weight_, head_bias_;
+  struct CellNumbers {
+    int weight_input, weight_hidden, bias;
+  };
+  std::vector<CellNumbers> cells_;
+  int head_weight_, head_bias_;
 };
 
 SequenceEncoder SequenceEncoder::fit(const SequencesView& training, const Targets& y,
@@ -281,8 +419,8 @@ SequenceEncoder SequenceEncoder::fit(const SequencesView& training, const Target
   };
   encoder.report_ = nn::train(
       fit.parameters(), training.size,
-      [&](const nn::BoundParameters<float>& p, std::span<const Index> rows, Rng&) {
-        return fit.loss(p, rows);
+      [&](const nn::BoundParameters<float>& p, std::span<const Index> rows, Rng& rng) {
+        return fit.loss(p, rows, rng);
       },
       [&](const nn::Parameters<float>& parameters) {
         fit.adopt(parameters);
@@ -300,8 +438,15 @@ SequenceEncoder SequenceEncoder::fit(const SequencesView& training, const Target
 }
 
 void SequenceEncoder::pack() {
-  packed_.resize(kernels::packed_lstm_size<float>(weight_input_.rows(), weight_hidden_.rows()));
-  kernels::pack_lstm<float>(weight_input_, weight_hidden_, bias_.data(), packed_.data());
+  with_cell(options_, [&]<class Cell>(Cell) {
+    constexpr int kGates = Cell::kGates;
+    for (CellWeights& cell : cells_) {
+      cell.packed.resize(kernels::packed_recurrent_size<float, kGates>(cell.weight_input.rows(),
+                                                                       options_.hidden_size));
+      kernels::pack_recurrent<float, kGates>(cell.weight_input, cell.weight_hidden,
+                                             cell.bias.data(), cell.packed.data());
+    }
+  });
 }
 
 Matrix<float> SequenceEncoder::encode(const SequencesView& sequences, int num_threads) const {
@@ -318,9 +463,6 @@ Matrix<float> SequenceEncoder::encode_checked(const SequencesView& sequences, in
                                               const ProgressCallback& progress,
                                               const Progress& where) const {
   constexpr Index kChunk = 96;  // several register and cache tiles
-  const auto weights =
-      kernels::lstm_weights_at<float>(input_features(), options_.hidden_size, packed_.data());
-  const kernels::Standardisation standardisation{feature_mean_.data(), feature_scale_.data()};
   // Like lengths together: the tiles stay full, and the longest work starts first.
   std::vector<kernels::EventRun> runs(at(sequences.size));
   for (Index i = 0; i < sequences.size; ++i) {
@@ -329,12 +471,12 @@ Matrix<float> SequenceEncoder::encode_checked(const SequencesView& sequences, in
   std::sort(runs.begin(), runs.end(), [](const auto& a, const auto& b) {
     return a.length != b.length ? a.length > b.length : a.result < b.result;
   });
-  Matrix<float> out(sequences.size, options_.hidden_size);
+  Matrix<float> out(sequences.size, embedding_size());
   const auto encode_chunk = [&](Index begin, Index end) {
     const kernels::FlushDenormals flush;
-    Eigen::ArrayXf scratch(kernels::lstm_scratch_size(weights));
-    kernels::lstm_last_state(weights, standardisation, runs.data() + begin, end - begin, out.data(),
-                             out.cols(), scratch.data());
+    with_cell(options_, [&](auto cell) {
+      Forward::run(*this, cell, {runs.data() + begin, at(end - begin)}, out);
+    });
   };
   if (!progress) {
     parallel_chunks(sequences.size, kChunk, num_threads, encode_chunk);
@@ -342,7 +484,10 @@ Matrix<float> SequenceEncoder::encode_checked(const SequencesView& sequences, in
   }
   // Waves of some 10 ms each, between which the caller may stop the work.
   constexpr double kWave = 1e9;
-  const double flops_per_event = 2.0 * static_cast<double>(packed_.size());
+  double flops_per_event = 0.0;
+  for (const CellWeights& cell : cells_) {
+    flops_per_event += 2.0 * static_cast<double>(cell.packed.size());
+  }
   for (Index begin = 0; begin < sequences.size;) {
     Index end = begin;
     for (double flops = 0.0; flops < kWave && end < sequences.size;) {
@@ -359,8 +504,8 @@ Matrix<float> SequenceEncoder::encode_checked(const SequencesView& sequences, in
 }
 
 Matrix<float> SequenceEncoder::decide(MatrixView<float> embedding) const {
-  if (embedding.cols != options_.hidden_size) {
-    throw InvalidArgument("embedding: expected " + std::to_string(options_.hidden_size) +
+  if (embedding.cols != embedding_size()) {
+    throw InvalidArgument("embedding: expected " + std::to_string(embedding_size()) +
                           " columns, got " + std::to_string(embedding.cols));
   }
   // The kernel's rows do not depend on each other to the last bit; Eigen's product does not say.
@@ -381,15 +526,19 @@ Matrix<float> SequenceEncoder::decide(MatrixView<float> embedding) const {
 }
 
 std::map<std::string, Matrix<float>> SequenceEncoder::tensors() const {
-  return {{"lstm.weight_input", weight_input_},
-          {"lstm.weight_hidden", weight_hidden_},
-          {"lstm.bias", bias_},
-          {"head.weight", head_weight_},
-          {"head.bias", head_bias_},
-          {"feature.mean", feature_mean_},
-          {"feature.scale", feature_scale_},
-          {"target.mean", Row::Constant(1, 1, target_mean_)},
-          {"target.std", Row::Constant(1, 1, target_std_)}};
+  std::map<std::string, Matrix<float>> out{{"head.weight", head_weight_},
+                                           {"head.bias", head_bias_},
+                                           {"feature.mean", feature_mean_},
+                                           {"feature.scale", feature_scale_},
+                                           {"target.mean", Row::Constant(1, 1, target_mean_)},
+                                           {"target.std", Row::Constant(1, 1, target_std_)}};
+  for (int c = 0; c < options_.n_cells(); ++c) {
+    const CellWeights& cell = cells_[static_cast<std::size_t>(c)];
+    out[tensor_name(options_, "weight_input", c)] = cell.weight_input;
+    out[tensor_name(options_, "weight_hidden", c)] = cell.weight_hidden;
+    out[tensor_name(options_, "bias", c)] = cell.bias;
+  }
+  return out;
 }
 
 SequenceEncoder SequenceEncoder::from_tensors(const std::map<std::string, Matrix<float>>& tensors,
@@ -421,12 +570,20 @@ SequenceEncoder SequenceEncoder::from_tensors(const std::map<std::string, Matrix
   encoder.n_classes_ = n_classes;
   const Index hidden = options.hidden_size;
   const Index outputs = Targets{task, n_classes, {}}.n_outputs();
-  encoder.weight_input_ = take("lstm.weight_input", -1, 4 * hidden);
-  const Index features = encoder.weight_input_.rows();
-  if (features < 1) throw FileError("encoder: tensor 'lstm.weight_input' has no rows");
-  encoder.weight_hidden_ = take("lstm.weight_hidden", hidden, 4 * hidden);
-  encoder.bias_ = take("lstm.bias", 1, 4 * hidden);
-  encoder.head_weight_ = take("head.weight", hidden, outputs);
+  const Index size = gates_of(options) * hidden;
+  Index features = -1;
+  for (int c = 0; c < options.n_cells(); ++c) {
+    const auto name = [&](const char* what) { return tensor_name(options, what, c); };
+    CellWeights& cell = encoder.cells_.emplace_back();
+    cell.weight_input = take(name("weight_input"), inputs_of(options, features, c), size);
+    if (c == 0) features = cell.weight_input.rows();
+    if (features < 1) {
+      throw FileError("encoder: tensor '" + name("weight_input") + "' has no rows");
+    }
+    cell.weight_hidden = take(name("weight_hidden"), hidden, size);
+    cell.bias = take(name("bias"), 1, 4 * hidden);
+  }
+  encoder.head_weight_ = take("head.weight", options.embedding_size(), outputs);
   encoder.head_bias_ = take("head.bias", 1, outputs);
   encoder.feature_mean_ = take("feature.mean", 1, features);
   encoder.feature_scale_ = take("feature.scale", 1, features);

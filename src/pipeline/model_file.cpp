@@ -44,7 +44,11 @@ json to_json(const ModelState& state) {
   config["n_entities"] = state.entities.size();
   if (state.encoder) {
     config["encoder"] = {{"cell", state.encoder->options().cell},
-                         {"hidden_size", state.encoder->options().hidden_size}};
+                         {"hidden_size", state.encoder->options().hidden_size},
+                         {"n_layers", state.encoder->options().n_layers},
+                         {"bidirectional", state.encoder->options().bidirectional},
+                         {"pooling", state.encoder->options().pooling},
+                         {"dropout", state.encoder->options().dropout}};
   }
   json blocks = json::array();
   for (const auto& block : state.blocks) {
@@ -148,6 +152,10 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
     encoders::EncoderOptions encoder;
     config["encoder"].at("cell").get_to(encoder.cell);
     config["encoder"].at("hidden_size").get_to(encoder.hidden_size);
+    encoder.n_layers = config["encoder"].value("n_layers", encoder.n_layers);
+    encoder.bidirectional = config["encoder"].value("bidirectional", encoder.bidirectional);
+    encoder.pooling = config["encoder"].value("pooling", encoder.pooling);
+    encoder.dropout = config["encoder"].value("dropout", encoder.dropout);
     std::map<std::string, Matrix<float>> tensors;
     const std::string prefix = "encoder.";
     for (const auto& [name, tensor] : file.floats) {

@@ -112,6 +112,101 @@ TEST(SequenceEncoder, RegressionAnswersInTheTargetsUnits) {
   EXPECT_LT(error, 25.0);  // the targets' mean absolute deviation is 50
 }
 
+TEST(SequenceEncoder, AGruLearnsAndKeepsItsPromises) {
+  EncoderOptions options = quick();
+  options.cell = "gru";
+  options.training.num_threads = 1;
+  const auto encoder = fit(Task::kBinary, options);
+  options.training.num_threads = 3;
+  const auto threaded = fit(Task::kBinary, options);
+  const Data test = generate(Task::kBinary, 300, 3);
+  const Matrix<float> embedding = encoder.encode(test.sequences);
+  const Matrix<float> logits = encoder.decide(embedding);
+  EXPECT_GT(nn::roc_auc(first_column(logits), test.y.values), 0.98);
+  EXPECT_EQ(threaded.encode(test.sequences, 3), embedding);
+  for (const Index i : {0, 17, 299}) {
+    EXPECT_EQ(encoder.encode(test.sequences.subset({i})).row(0), embedding.row(i));
+  }
+  const auto tensors = encoder.tensors();
+  EXPECT_EQ(tensors.at("gru.weight_input").cols(), 36);
+  EXPECT_EQ(tensors.at("gru.bias").cols(), 48);
+  const auto rebuilt = SequenceEncoder::from_tensors(tensors, options, Task::kBinary, 2);
+  EXPECT_EQ(rebuilt.encode(test.sequences), embedding);
+  options.cell = "lstm";
+  EXPECT_THROW(SequenceEncoder::from_tensors(tensors, options, Task::kBinary, 2), FileError);
+}
+
+TEST(SequenceEncoder, LayersAndDirectionsLearnAndKeepTheirPromises) {
+  for (const char* cell : {"lstm", "gru"}) {
+    EncoderOptions options = quick();
+    options.cell = cell;
+    options.n_layers = 2;
+    options.bidirectional = true;
+    options.dropout = 0.2;
+    options.training.num_threads = 1;
+    const auto encoder = fit(Task::kBinary, options);
+    options.training.num_threads = 3;
+    const auto threaded = fit(Task::kBinary, options);
+    const Data test = generate(Task::kBinary, 300, 3);
+    const Matrix<float> embedding = encoder.encode(test.sequences);
+    EXPECT_EQ(embedding.cols(), 24);
+    EXPECT_EQ(encoder.embedding_size(), 24);
+    EXPECT_GT(nn::roc_auc(first_column(encoder.decide(embedding)), test.y.values), 0.98);
+    EXPECT_EQ(threaded.encode(test.sequences, 3), embedding);
+    for (const Index i : {0, 17, 299}) {
+      EXPECT_EQ(encoder.encode(test.sequences.subset({i})).row(0), embedding.row(i));
+    }
+    const auto tensors = encoder.tensors();
+    const std::string upper = std::string(cell) + ".weight_input_1_backward";
+    EXPECT_EQ(tensors.at(upper).rows(), 24);
+    const auto rebuilt = SequenceEncoder::from_tensors(tensors, options, Task::kBinary, 2);
+    EXPECT_EQ(rebuilt.encode(test.sequences), embedding);
+    auto incomplete = tensors;
+    incomplete.erase(upper);
+    EXPECT_THROW(SequenceEncoder::from_tensors(incomplete, options, Task::kBinary, 2), FileError);
+    options.bidirectional = false;
+    EXPECT_THROW(SequenceEncoder::from_tensors(tensors, options, Task::kBinary, 2), FileError);
+  }
+}
+
+TEST(SequenceEncoder, PoolingTrainsWhatItEncodes) {
+  EncoderOptions options = quick();
+  options.training.max_epochs = 1;
+  const Data test = generate(Task::kBinary, 60, 3);
+  const auto last = fit(Task::kBinary, options);
+  for (const char* pooling : {"mean", "max"}) {
+    options.pooling = pooling;
+    // The weights of `last` under another pooling: for one event there is nothing to pool.
+    const auto encoder = SequenceEncoder::from_tensors(last.tensors(), options, Task::kBinary, 2);
+    const Sequences single(Matrix<float>::Ones(2, 3), {0, 1, 2});
+    EXPECT_EQ(encoder.encode(single), last.encode(single));
+    EXPECT_NE(encoder.encode(test.sequences), last.encode(test.sequences));
+    options.training.max_epochs = 12;
+    const auto trained = fit(Task::kBinary, options);
+    EXPECT_GT(
+        nn::roc_auc(first_column(trained.decide(trained.encode(test.sequences))), test.y.values),
+        0.95);
+    for (const Index i : {0, 7, 59}) {
+      EXPECT_EQ(trained.encode(test.sequences.subset({i})).row(0),
+                trained.encode(test.sequences).row(i));
+    }
+    options.training.max_epochs = 1;
+  }
+}
+
+TEST(SequenceEncoder, LongSequencesThroughLayersInGroups) {
+  // More events than are held at once, by several sequences and by one alone.
+  EncoderOptions options = quick();
+  options.n_layers = 2;
+  options.training.max_epochs = 1;
+  const auto encoder = fit(Task::kBinary, options);
+  const Sequences sequences(Matrix<float>::Random(45000, 3), {0, 9000, 18000, 27500, 27510, 45000});
+  const Matrix<float> together = encoder.encode(sequences);
+  for (const Index i : {0, 1, 2, 3, 4}) {
+    EXPECT_EQ(encoder.encode(sequences.subset({i})).row(0), together.row(i));
+  }
+}
+
 TEST(SequenceEncoder, FitAndEncodeAreBitIdenticalAtAnyThreadCount) {
   EncoderOptions options = quick();
   options.training.max_epochs = 3;
@@ -243,9 +338,15 @@ TEST(SequenceEncoder, BadInputIsRefusedByName) {
   };
   EXPECT_EQ(message([](auto&, auto&, auto&) {}), "accepted");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.cell = "rnn"; }),
-            "cell: 'rnn' is not one of 'lstm'");
+            "cell: 'rnn' is not one of 'lstm', 'gru'");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.hidden_size = 0; }),
             "hidden_size: expected at least 1, got 0");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.n_layers = 5; }),
+            "n_layers: expected 1 to 4, got 5");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.pooling = "median"; }),
+            "pooling: 'median' is not one of 'last', 'mean', 'max'");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.dropout = 1.0; }),
+            "dropout: expected at least 0 and below 1, got 1.000000");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.class_weight = {1.0F}; }),
             "class_weight: expected 2 weights, one per class, got 1");
   EXPECT_EQ(message([](auto& t, auto&, auto&) { t.y.values.pop_back(); }),

@@ -112,9 +112,13 @@ def test_unknown_option_values_list_the_valid_ones(
 @pytest.mark.parametrize(
     ("option", "listed"),
     [
-        ({"cell": "rnn"}, "'lstm'"),
+        ({"cell": "rnn"}, "cell: 'rnn' is not one of 'lstm', 'gru'"),
         ({"task": "ranking"}, "'auto', 'classification', 'regression'"),
         ({"hidden_size": -1}, "hidden_size: expected at least 1"),
+        ({"pooling": "median"}, "pooling: 'median' is not one of 'last', 'mean', 'max'"),
+        ({"n_layers": 0}, "n_layers: expected at least 1"),
+        ({"n_layers": 5}, "n_layers: expected 1 to 4, got 5"),
+        ({"dropout": 1.0}, "dropout: expected at least 0 and below 1"),
         ({"class_weight": "magic"}, "'balanced'"),
     ],
 )

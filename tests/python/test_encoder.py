@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,64 @@ def test_learns_what_an_order_free_summary_cannot() -> None:
     encoder.fit(batch[:2500], y[:2500])
     auc = roc_auc_score(y[2500:], encoder.predict_proba(batch[2500:])[:, 1])
     assert auc > 0.95
+
+
+def test_a_gru_learns_it_too_and_survives_pickle_and_model_file(
+    sequences: Batch, tmp_path: Path
+) -> None:
+    batch, y = sequences
+    encoder = ecseq.SequenceEncoder("gru", hidden_size=9, learning_rate=0.01).fit(batch, y)
+    assert roc_auc_score(y, encoder.predict_proba(batch)[:, 1]) > 0.9
+    copy = pickle.loads(pickle.dumps(encoder))
+    assert copy.cell == "gru"
+    np.testing.assert_array_equal(copy.transform(batch), encoder.transform(batch))
+    model = ecseq.ECSeqClassifier(encoder, max_epochs=2).fit(batch, y)
+    model.save(tmp_path / "gru.ecseq")
+    loaded = ecseq.load(tmp_path / "gru.ecseq")
+    assert loaded.encoder_.cell == "gru"
+    np.testing.assert_array_equal(loaded.predict_proba(batch), model.predict_proba(batch))
+    named = ecseq.ECSeqClassifier("gru", max_epochs=2).fit(batch, y)
+    assert named.encoder_.cell == "gru"
+
+
+def test_layers_and_directions_survive_pickle_and_model_file(
+    sequences: Batch, tmp_path: Path
+) -> None:
+    batch, y = sequences
+    encoder = ecseq.SequenceEncoder(
+        "gru", hidden_size=5, n_layers=2, bidirectional=True, dropout=0.1, learning_rate=0.01
+    ).fit(batch, y)
+    assert encoder.transform(batch).shape == (600, 10)
+    assert roc_auc_score(y, encoder.predict_proba(batch)[:, 1]) > 0.9
+    copy = pickle.loads(pickle.dumps(encoder))
+    np.testing.assert_array_equal(copy.transform(batch), encoder.transform(batch))
+    model = ecseq.ECSeqClassifier(encoder, max_epochs=2).fit(batch, y)
+    model.save(tmp_path / "gru.ecseq")
+    loaded = ecseq.load(tmp_path / "gru.ecseq")
+    assert loaded.encoder_.n_layers == 2
+    assert loaded.encoder_.bidirectional
+    assert loaded.encoder_.dropout == 0.1
+    np.testing.assert_array_equal(loaded.predict_proba(batch), model.predict_proba(batch))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_pooling_learns_and_survives_model_file(
+    sequences: Batch, tmp_path: Path, cell: str, pooling: str
+) -> None:
+    batch, y = sequences
+    encoder = ecseq.SequenceEncoder(
+        cell, hidden_size=6, pooling=pooling, bidirectional=True, learning_rate=0.01
+    ).fit(batch, y)
+    assert roc_auc_score(y, encoder.predict_proba(batch)[:, 1]) > 0.9
+    embedding = encoder.transform(batch)
+    for row in (0, 5, 599):
+        np.testing.assert_array_equal(encoder.transform(batch[row : row + 1])[0], embedding[row])
+    model = ecseq.ECSeqClassifier(encoder, max_epochs=2).fit(batch, y)
+    model.save(tmp_path / "model.ecseq")
+    loaded = ecseq.load(tmp_path / "model.ecseq")
+    assert loaded.encoder_.pooling == pooling
+    np.testing.assert_array_equal(loaded.predict_proba(batch), model.predict_proba(batch))
 
 
 def test_shapes_and_classes(encoder: ecseq.SequenceEncoder, sequences: Batch) -> None:

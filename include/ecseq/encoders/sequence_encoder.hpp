@@ -13,10 +13,19 @@ namespace ecseq::encoders {
 
 /// How events are read and how the network is trained.
 struct EncoderOptions {
-  std::string cell = "lstm";        ///< "lstm"
-  Index hidden_size = 32;           ///< width of the embedding
+  std::string cell = "lstm";        ///< "lstm" or "gru"
+  Index hidden_size = 32;           ///< H
+  int n_layers = 1;                 ///< 1 to 4, each reading all states of the one below
+  bool bidirectional = false;       ///< each layer reads forwards and backwards, a cell for each
+  double dropout = 0.0;             ///< share dropped between layers while training
+  std::string pooling = "last";     ///< "last", "mean" or "max" of the top layer's states
   std::vector<float> class_weight;  ///< [n_classes] weight of each class in the loss, or empty
   nn::TrainingOptions training = default_training();
+
+  int directions() const { return bidirectional ? 2 : 1; }
+  int n_cells() const { return n_layers * directions(); }
+  /// Columns of the embedding: H, or 2H with both directions.
+  Index embedding_size() const { return hidden_size * directions(); }
 
   static nn::TrainingOptions default_training() {
     nn::TrainingOptions options;
@@ -30,8 +39,11 @@ struct EncoderOptions {
   }
 };
 
-/// A recurrent cell over the events of a sequence, whose last state is the sequence's embedding,
-/// and a linear head that was trained with it. Numeric features are standardised inside.
+/// Recurrent layers over the events of a sequence and a linear head that was trained with them.
+/// The embedding is the last state of the top layer; with both directions, the forward state after
+/// the last event, then the backward state after the first; or the mean or elementwise maximum of
+/// the top layer's states after each event. Numeric features are standardised
+/// inside.
 /// Immutable: one object may serve many threads.
 class SequenceEncoder {
  public:
@@ -43,25 +55,30 @@ class SequenceEncoder {
                              const SequencesView& validation, const Targets& y_validation,
                              const EncoderOptions& options, const ProgressCallback& progress = {});
 
-  /// Embeddings [n, hidden_size]. A row does not depend, to the last bit, on the other sequences
+  /// Embeddings [n, embedding_size]. A row does not depend, to the last bit, on the other sequences
   /// or on the number of threads.
   Matrix<float> encode(const SequencesView& sequences, int num_threads = 0) const;
 
-  /// The head: embedding [n, hidden_size] -> [n, n_outputs] logits, or for regression values in the
-  /// target's units.
+  /// The head: embedding [n, embedding_size] -> [n, n_outputs] logits, or for regression values in
+  /// the target's units.
   Matrix<float> decide(MatrixView<float> embedding) const;
 
   const EncoderOptions& options() const { return options_; }
   Task task() const { return task_; }
   int n_classes() const { return n_classes_; }
+  Index embedding_size() const { return options_.embedding_size(); }
   Index input_features() const { return feature_mean_.cols(); }
   Index n_outputs() const { return head_weight_.cols(); }
   /// How training went; empty for an encoder made from tensors.
   const nn::TrainingReport& report() const { return report_; }
 
-  /// Everything needed to make the encoder again. Gates in the order input, forget, cell, output:
-  /// lstm.weight_input [features, 4H], lstm.weight_hidden [H, 4H], lstm.bias [1, 4H],
-  /// head.weight [H, outputs], head.bias [1, outputs], feature.mean and feature.scale
+  /// Everything needed to make the encoder again. An LSTM's gates in the order input, forget, cell,
+  /// output: lstm.weight_input [features, 4H], lstm.weight_hidden [H, 4H], lstm.bias [1, 4H]. A
+  /// GRU's in the order reset, update, new: gru.weight_input [features, 3H], gru.weight_hidden
+  /// [H, 3H], gru.bias [1, 4H], where the new gate's bias of x stands before that of h.
+  /// The names of layer l > 0 end in _l, those of the backward direction in _backward (after
+  /// it); what a layer reads, H or 2H wide, stands in the place of the features. And
+  /// head.weight [embedding_size, outputs], head.bias [1, outputs], feature.mean and feature.scale
   /// [1, features] (events enter as (x - mean) * scale), target.mean and target.std [1, 1].
   std::map<std::string, Matrix<float>> tensors() const;
   /// Throws FileError where a tensor is missing, unknown, of a wrong shape or not finite, and
@@ -71,8 +88,17 @@ class SequenceEncoder {
 
  private:
   class Fit;
+  class Forward;
 
   SequenceEncoder() = default;
+  /// The weights of one layer in one direction.
+  struct CellWeights {
+    Matrix<float> weight_input;   ///< [inputs, gates H]
+    Matrix<float> weight_hidden;  ///< [H, gates H]
+    Matrix<float> bias;           ///< [1, 4H]
+    Eigen::ArrayXf packed;        ///< the same in the kernel's order
+  };
+
   void pack();
   Matrix<float> encode_checked(const SequencesView& sequences, int num_threads,
                                const ProgressCallback& progress, const Progress& where) const;
@@ -81,16 +107,13 @@ class SequenceEncoder {
   Task task_ = Task::kBinary;
   int n_classes_ = 2;
   nn::TrainingReport report_;
-  Matrix<float> weight_input_;   ///< [features, 4H]
-  Matrix<float> weight_hidden_;  ///< [H, 4H]
-  Matrix<float> bias_;           ///< [1, 4H]
-  Matrix<float> head_weight_;    ///< [H, outputs]
-  Matrix<float> head_bias_;      ///< [1, outputs]
-  Matrix<float> feature_mean_;   ///< [1, features]
-  Matrix<float> feature_scale_;  ///< [1, features]
+  std::vector<CellWeights> cells_;  ///< layer by layer, forward before backward
+  Matrix<float> head_weight_;       ///< [embedding_size, outputs]
+  Matrix<float> head_bias_;         ///< [1, outputs]
+  Matrix<float> feature_mean_;      ///< [1, features]
+  Matrix<float> feature_scale_;     ///< [1, features]
   float target_mean_ = 0.0F;
   float target_std_ = 1.0F;
-  Eigen::ArrayXf packed_;  ///< the cell's weights in the kernel's order
 };
 
 }  // namespace ecseq::encoders

@@ -1,0 +1,77 @@
+#pragma once
+
+#include "ecseq/kernels/recurrent_step.hpp"
+
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
+
+/// GRU (Cho et al. 2014) with gates in the order reset, update, new, and the reset gate applied
+/// after the hidden product, as in cuDNN and PyTorch.
+struct GruCell {
+  template <class Scalar>
+  using Weights = RecurrentWeights<Scalar, 3>;
+  static constexpr int kGates = 3;
+  static constexpr Index kCells = 0;
+
+  /// As LstmCell::tile. With Keep, `gates` gets [new, reset, update, hidden part of new], so that
+  /// the gradients of what x multiplies are the first three and of what h multiplies the last.
+  template <class Scalar, int Sequences, int Blocks, bool Keep>
+  static ECSEQ_INLINE void tile(const Weights<Scalar>& weights, const RecurrentStep<Scalar>& step,
+                                Index block, Index n) {
+    constexpr Index kWidth = kLanes<Scalar>;
+    using V = Vec<Scalar>;
+    const Index stride = step.row_stride, panel = weights.panel_size(), padded = weights.padded;
+    const Scalar* w = weights.panels + block * panel;
+    V sum[Blocks][4][Sequences];  // reset, update, new of x, new of h
+#pragma GCC unroll 8
+    for (int b = 0; b < Blocks; ++b) {
+#pragma GCC unroll 4
+      for (int gate = 0; gate < 4; ++gate) {
+        const V start = load(weights.bias + ((block + b) * 4 + gate) * kWidth);
+#pragma GCC unroll 8
+        for (int s = 0; s < Sequences; ++s) sum[b][gate][s] = start;
+      }
+    }
+    // `New`: the sum that the third gate's product goes to
+    const auto accumulate = [&]<int New>(const Scalar* values, Index count) ECSEQ_LAMBDA_INLINE {
+      for (Index k = 0; k < count; ++k, w += 3 * kWidth) {
+        V x[Sequences];
+#pragma GCC unroll 8
+        for (int s = 0; s < Sequences; ++s) x[s] = broadcast(values[s * stride + k]);
+#pragma GCC unroll 8
+        for (int b = 0; b < Blocks; ++b) {
+#pragma GCC unroll 3
+          for (int gate = 0; gate < 3; ++gate) {
+            const V weight = load(w + b * panel + gate * kWidth);
+            const int to = gate == 2 ? New : gate;
+#pragma GCC unroll 8
+            for (int s = 0; s < Sequences; ++s) sum[b][to][s] = fma(weight, x[s], sum[b][to][s]);
+          }
+        }
+      }
+    };
+    const Scalar* row = step.row + n * stride;
+    accumulate.template operator()<3>(row, weights.hidden);
+    accumulate.template operator()<2>(row + padded, weights.inputs);
+#pragma GCC unroll 8
+    for (int b = 0; b < Blocks; ++b) {
+#pragma GCC unroll 8
+      for (int s = 0; s < Sequences; ++s) {
+        const Index unit = (block + b) * kWidth;
+        const V r = sigmoid(sum[b][0][s]), z = sigmoid(sum[b][1][s]);
+        // g = tanh(W_x x_t + b_x + r (W_h h_(t-1) + b_h)),  h_t = (1 - z) g + z h_(t-1)
+        const V g = tanh(fma(r, sum[b][3][s], sum[b][2][s]));
+        const V before = load(row + s * stride + unit);
+        store(step.hidden_out + (n + s) * step.hidden_stride + unit, fma(z, before - g, g));
+        if constexpr (Keep) {
+          Scalar* gates = step.gates + (n + s) * 4 * padded + unit;
+          store(gates, g);
+          store(gates + padded, r);
+          store(gates + 2 * padded, z);
+          store(gates + 3 * padded, sum[b][3][s]);
+        }
+      }
+    }
+  }
+};
+
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL

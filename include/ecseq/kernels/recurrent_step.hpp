@@ -1,0 +1,87 @@
+#pragma once
+
+#include "ecseq/kernels/recurrent_weights.hpp"
+
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
+
+/// Where one time step of several sequences reads and writes. Row n of each array belongs to
+/// sequence n; strides are in scalars.
+template <class Scalar>
+struct RecurrentStep {
+  const Scalar* row = nullptr;  ///< [n, row_stride] rows [h of the step before, x]
+  Index row_stride = 0;
+  const Scalar* cell_in = nullptr;  ///< [n, padded]; LSTM only, as cell_out and cell_tanh
+  Scalar* cell_out = nullptr;       ///< [n, padded]; may be cell_in
+  Scalar* hidden_out = nullptr;     ///< [n, hidden_stride]; must not be `row`
+  Index hidden_stride = 0;
+  Scalar* gates = nullptr;      ///< [n, 4 padded] what the cell keeps for its backward pass
+  Scalar* cell_tanh = nullptr;  ///< [n, padded], likewise
+};
+
+namespace detail {
+
+/// Sequences whose sums stay in registers at a time: 4 sums each, a weight, a broadcast.
+inline constexpr int kStepSequences = kRegisters == 32 ? 6 : 3;
+
+template <class Cell, class Scalar, bool Keep, class Weights>
+void step_sequences(const Weights& weights, const RecurrentStep<Scalar>& step, Index block, Index n,
+                    Index count) {
+  switch (count) {
+    case 1:
+      return Cell::template tile<Scalar, 1, 1, Keep>(weights, step, block, n);
+    case 2:
+      return Cell::template tile<Scalar, 2, 1, Keep>(weights, step, block, n);
+    case 3:
+      return Cell::template tile<Scalar, 3, 1, Keep>(weights, step, block, n);
+    default:
+      break;
+  }
+  if constexpr (kStepSequences == 6) {
+    switch (count) {
+      case 4:
+        return Cell::template tile<Scalar, 4, 1, Keep>(weights, step, block, n);
+      case 5:
+        return Cell::template tile<Scalar, 5, 1, Keep>(weights, step, block, n);
+      default:
+        return Cell::template tile<Scalar, 6, 1, Keep>(weights, step, block, n);
+    }
+  }
+}
+
+/// Few sequences alone would wait for each product's latency: several blocks go together.
+template <class Cell, class Scalar, int Sequences, int Blocks, bool Keep, class Weights>
+void step_few(const Weights& weights, const RecurrentStep<Scalar>& step) {
+  Index block = 0;
+  for (; block + Blocks <= weights.blocks(); block += Blocks) {
+    Cell::template tile<Scalar, Sequences, Blocks, Keep>(weights, step, block, 0);
+  }
+  for (; block < weights.blocks(); ++block) {
+    Cell::template tile<Scalar, Sequences, 1, Keep>(weights, step, block, 0);
+  }
+}
+
+}  // namespace detail
+
+/// One time step of `count` sequences. With Keep, what the backward pass needs is stored.
+/// Cell: LstmCell or GruCell.
+template <class Cell, class Scalar, bool Keep>
+void recurrent_step(const typename Cell::template Weights<Scalar>& weights,
+                    const RecurrentStep<Scalar>& step, Index count) {
+  constexpr bool kMany = kRegisters == 32;
+  if (count == 1) {
+    return detail::step_few < Cell, Scalar, 1, kMany ? 4 : 2, Keep > (weights, step);
+  }
+  if (count == 2 && kMany) return detail::step_few<Cell, Scalar, 2, 2, Keep>(weights, step);
+  if (count == 3 && kMany) return detail::step_few<Cell, Scalar, 3, 2, Keep>(weights, step);
+  // Widths as even as can be: 7 = 4 + 3 keeps the pipeline fuller than 6 + 1.
+  const Index groups = (count + detail::kStepSequences - 1) / detail::kStepSequences;
+  for (Index block = 0; block < weights.blocks(); ++block) {
+    for (Index group = 0; group < groups; ++group) {
+      const Index n = group * count / groups;
+      const Index next = (group + 1) * count / groups;
+      detail::step_sequences<Cell, Scalar, Keep>(weights, step, block, n, next - n);
+    }
+  }
+}
+
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL
