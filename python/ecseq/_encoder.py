@@ -246,8 +246,7 @@ class SequenceEncoder(BaseEstimator):
         outputs = self.decision_function(X)
         if not hasattr(self, "classes_"):
             return outputs
-        chosen = (outputs > 0).astype(int) if outputs.ndim == 1 else outputs.argmax(axis=1)
-        predicted: NDArray[Any] = self.classes_[chosen]
+        predicted: NDArray[Any] = self.classes_[class_numbers(outputs)]
         return predicted
 
     def _checked(self, X: Sequences) -> Sequences:
@@ -306,6 +305,11 @@ def _options_of(core: _core.SequenceEncoder) -> dict[str, Any]:
         "dropout": core.dropout,
         "pooling": core.pooling,
     }
+
+
+def class_numbers(logits: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The most probable class [n] from logits [n] of two classes, or [n, classes]."""
+    return (logits > 0).astype(np.intp) if logits.ndim == 1 else logits.argmax(axis=1)
 
 
 def _require_sequences(X: Any) -> Sequences:

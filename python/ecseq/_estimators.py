@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
 from ecseq._base import ECSeqBase, Rows
-from ecseq._encoder import labels_of, probabilities
+from ecseq._encoder import class_numbers, labels_of, probabilities
 from ecseq._model_file import restored
 from ecseq._sequences import Sequences
 
@@ -125,8 +125,7 @@ class ECSeqClassifier(ClassifierMixin, ECSeqBase):
     ) -> NDArray[Any]:
         """The most probable class of each row: [n]."""
         outputs = self.decision_function(X, entities=entities, times=times)
-        chosen = (outputs > 0).astype(int) if outputs.ndim == 1 else outputs.argmax(axis=1)
-        predicted: NDArray[Any] = self.classes_[chosen]
+        predicted: NDArray[Any] = self.classes_[class_numbers(outputs)]
         return predicted
 
     def score(
