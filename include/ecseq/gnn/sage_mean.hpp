@@ -32,12 +32,10 @@ class SageMean {
   }
 
   const std::vector<Block>& blocks() const { return blocks_; }
-  /// Columns of the input [x, m_1, m_2, ...].
-  Index width() const { return width_; }
 
  private:
   std::vector<Block> blocks_;
-  Index width_ = 0;
+  Index width_ = 0;  ///< columns of the input [x, m_1, m_2, ...]
 };
 
 }  // namespace ecseq::gnn
