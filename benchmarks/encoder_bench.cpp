@@ -100,7 +100,7 @@ BENCHMARK_CAPTURE(forward, full, false)
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(forward, ragged, true)->Args({512, 50, 32, 64})->Unit(benchmark::kMicrosecond);
 
-/// A whole step of nn::train: shards, loss, backward pass, reduction, clipping, Adam.
+/// A whole step of nn::train: shards, loss, backward pass, reduction, clipping, AdamW.
 void training_step(benchmark::State& state, bool ragged) {
   const Problem p(state, ragged);
   const SequencesView view = p.view();
@@ -131,7 +131,7 @@ void training_step(benchmark::State& state, bool ragged) {
                                           {targets, n, 1}, nullptr);
   };
   for (auto _ : state) {
-    nn::train(parameters, p.batch, loss, {}, options, {}, lengths);
+    nn::train(parameters, {p.batch, loss, {}, lengths}, options);
   }
   report_flops(state, 20 * p.training_flops());
   state.counters["step"] = benchmark::Counter(

@@ -418,21 +418,24 @@ SequenceEncoder SequenceEncoder::fit(const SequencesView& training, const Target
     return !progress || progress(now);
   };
   encoder.report_ = nn::train(
-      fit.parameters(), training.size,
-      [&](const nn::BoundParameters<float>& p, std::span<const Index> rows, Rng& rng) {
-        return fit.loss(p, rows, rng);
-      },
-      [&](const nn::Parameters<float>& parameters) {
-        fit.adopt(parameters);
-        const Matrix<float> embedding =
-            encoder.encode_checked(validation, training_options.num_threads, progress, where);
-        Matrix<float> outputs = encoder.decide(embedding);
-        if (encoder.task_ == Task::kRegression) {
-          outputs.array() = (outputs.array() - encoder.target_mean_) / encoder.target_std_;
-        }
-        return score(outputs, scaled_validation);
-      },
-      training_options, remember, lengths);
+      fit.parameters(),
+      {training.size,
+       [&](const nn::BoundParameters<float>& p, std::span<const Index> rows, Rng& rng) {
+         return fit.loss(p, rows, rng);
+       },
+       [&](const nn::Parameters<float>& parameters) {
+         fit.adopt(parameters);
+         const Matrix<float> embedding =
+             encoder.encode_checked(validation, training_options.num_threads, progress, where);
+         Matrix<float> outputs = encoder.decide(embedding);
+         if (encoder.task_ == Task::kRegression) {
+           outputs.array() = (outputs.array() - encoder.target_mean_) / encoder.target_std_;
+         }
+         return score(outputs, scaled_validation);
+       },
+       lengths},
+      training_options, remember);
+  if (encoder.report_.stop_reason == "interrupted") throw Interrupted();
   fit.adopt(fit.parameters());
   return encoder;
 }

@@ -7,11 +7,11 @@
 #include <limits>
 #include <memory>
 #include <mutex>
-#include <numeric>
 
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
-#include "ecseq/nn/adam.hpp"
+#include "ecseq/nn/learning_rate.hpp"
+#include "ecseq/nn/optimizer.hpp"
 
 namespace ecseq::nn {
 namespace {
@@ -54,75 +54,113 @@ class TapePool {
   std::vector<std::unique_ptr<Tape>> free_;
 };
 
-void check(const TrainingOptions& o, Index n_samples, std::size_t n_costs) {
+void check(const TrainingOptions& o, const TrainingProblem& problem) {
   const auto require = [](bool ok, const char* name, const char* expected, double got) {
     if (ok) return;
     throw InvalidArgument(std::string(name) + ": expected " + expected + ", got " +
                           number("%g", got));
   };
   const auto real = [](auto x) { return static_cast<double>(x); };
-  require(n_samples >= 1, "n_samples", "at least 1", real(n_samples));
+  const std::size_t n_costs = problem.row_costs.size();
+  require(problem.n_samples >= 1, "n_samples", "at least 1", real(problem.n_samples));
   require(o.batch_size >= 1, "batch_size", "at least 1", real(o.batch_size));
   require(o.shard_size >= 1, "shard_size", "at least 1", real(o.shard_size));
   require(o.max_epochs >= 1, "max_epochs", "at least 1", o.max_epochs);
   require(o.patience >= 1, "patience", "at least 1", o.patience);
+  require(o.plateau_patience >= 1, "plateau_patience", "at least 1", o.plateau_patience);
+  require(o.accumulate >= 1, "accumulate", "at least 1", real(o.accumulate));
+  require(o.momentum >= 0 && o.momentum < 1, "momentum", "a number in [0, 1)", o.momentum);
   require(std::isfinite(o.learning_rate) && o.learning_rate > 0, "learning_rate",
           "a positive number", o.learning_rate);
   require(std::isfinite(o.weight_decay) && o.weight_decay >= 0, "weight_decay", "a number >= 0",
           o.weight_decay);
   require(o.clip_norm >= 0, "clip_norm", "a number >= 0 (0 = none)", o.clip_norm);
-  require(n_costs == 0 || n_costs == static_cast<std::size_t>(n_samples), "row_costs",
+  require(n_costs == 0 || n_costs == static_cast<std::size_t>(problem.n_samples), "row_costs",
           "one cost per sample, or none", real(n_costs));
+  require(!o.bucket_by_length || n_costs > 0, "bucket_by_length", "false where there are no costs",
+          o.bucket_by_length);
 }
+
+/// How many parts of up to `size` make `count` >= 1.
+Index parts(Index count, Index size) { return 1 + (count - 1) / size; }
 
 /// The state of one call of `train`.
 class Trainer {
  public:
-  Trainer(Parameters<float>& parameters, Index n_samples, const ShardLoss& shard_loss,
-          const TrainingOptions& options, const ProgressCallback& progress,
-          std::span<const Index> row_costs)
+  Trainer(Parameters<float>& parameters, const TrainingProblem& problem,
+          const TrainingOptions& options, const ProgressCallback& progress)
       : parameters_(parameters),
-        n_samples_(n_samples),
-        shard_loss_(shard_loss),
+        problem_(problem),
         options_(options),
         progress_(progress),
-        row_costs_(row_costs),
         threads_(resolve_threads(options.num_threads)),
-        adam_(parameters.flat().size(), options.learning_rate, options.weight_decay),
+        n_batches_(parts(problem.n_samples, options.batch_size)),
+        optimizer_(make_optimizer(options.optimizer, parameters.flat().size(), options.weight_decay,
+                                  options.momentum)),
+        learning_rate_(options.schedule, options.learning_rate,
+                       options.max_epochs * parts(n_batches_, options.accumulate),
+                       options.plateau_patience),
         gradient_(parameters.flat().size()) {}
 
   /// One pass over the samples; returns the mean loss, which is not finite, with the parameters
   /// left as they were before the step, as soon as a step's loss or gradient is not.
   double epoch(Rng& shuffling) {
-    auto order = shuffling.permutation(n_samples_);
-    double loss = 0.0;
-    for (Index begin = 0; begin < n_samples_; begin += options_.batch_size) {
-      const Index end = std::min(n_samples_, begin + options_.batch_size);
-      const std::span<Index> batch(order.data() + begin, static_cast<std::size_t>(end - begin));
-      if (!row_costs_.empty()) {
-        std::stable_sort(batch.begin(), batch.end(), [&](Index a, Index b) {
-          return row_costs_[static_cast<std::size_t>(a)] > row_costs_[static_cast<std::size_t>(b)];
-        });
+    auto order = shuffling.permutation(problem_.n_samples);
+    std::vector<Index> batch_order;
+    if (options_.bucket_by_length) {
+      for (Index first = 0; first < n_batches_; first += kBucketBatches) {
+        sort_by_cost(samples(order, first, std::min(first + kBucketBatches, n_batches_)));
       }
-      const double batch_loss = step(batch);
+      batch_order = shuffling.permutation(n_batches_);
+    }
+    double loss = 0.0;
+    for (Index i = 0; i < n_batches_; ++i) {
+      const Index number = batch_order.empty() ? i : batch_order[at(i)];
+      const std::span<Index> batch = samples(order, number, number + 1);
+      if (batch_order.empty()) sort_by_cost(batch);
+      if (i % options_.accumulate == 0) start_step();
+      const double batch_loss = add_gradient(batch);
       if (!std::isfinite(batch_loss)) return batch_loss;
       loss += batch_loss;
+      const bool last = (i + 1) % options_.accumulate == 0 || i + 1 == n_batches_;
+      if (last && !finish_step()) return std::numeric_limits<double>::quiet_NaN();
     }
-    return loss / static_cast<double>(n_samples_);
+    return loss / static_cast<double>(problem_.n_samples);
   }
 
+  double learning_rate() const { return learning_rate_.now(); }
+  void finish_epoch(bool better) { learning_rate_.finish_epoch(better); }
   void set_message(std::string message) { message_ = std::move(message); }
   void report_now() {
     last_report_ = Clock::now();
-    report(progress_, {options_.stage, done_, n_samples_ * Index{options_.max_epochs}, message_});
+    report(progress_,
+           {options_.stage, done_, problem_.n_samples * Index{options_.max_epochs}, message_});
   }
 
  private:
-  /// The sum of the losses of the batch; not finite if any part of the step is.
-  double step(std::span<const Index> batch) {
-    const auto size = static_cast<Index>(batch.size());
-    const Index n_shards = (size + options_.shard_size - 1) / options_.shard_size;
+  /// The samples of batches [first, last).
+  std::span<Index> samples(std::vector<Index>& order, Index first, Index last) const {
+    const Index begin = first * options_.batch_size;
+    const Index end = last == n_batches_ ? problem_.n_samples : last * options_.batch_size;
+    return {order.data() + begin, at(end - begin)};
+  }
+  /// From costly to cheap, if costs are known.
+  void sort_by_cost(std::span<Index> rows) const {
+    const auto costs = problem_.row_costs;
+    if (costs.empty()) return;
+    std::stable_sort(rows.begin(), rows.end(),
+                     [&](Index a, Index b) { return costs[at(a)] > costs[at(b)]; });
+  }
+
+  void start_step() {
     std::fill(gradient_.begin(), gradient_.end(), 0.0F);
+    step_samples_ = 0;
+  }
+
+  /// Adds the gradient of the sum of the batch's losses, which is returned.
+  double add_gradient(std::span<const Index> batch) {
+    const auto size = static_cast<Index>(batch.size());
+    const Index n_shards = parts(size, options_.shard_size);
     double loss = 0.0;
     // Shards run in waves, as long as the callback's patience and memory for gradients allow.
     // Gradients are added shard by shard in order, so the length of a wave shows nowhere.
@@ -142,20 +180,27 @@ class Trainer {
       first += count;
       if (seconds_since(last_report_) > kReportSeconds) report_now();
     }
-    ++steps_;
+    ++batches_done_;
     done_ += size;
+    step_samples_ += size;
+    return loss;
+  }
+
+  /// Moves the parameters along the mean gradient; false, and they stay, if it is not finite.
+  bool finish_step() {
     const kernels::FlushDenormals flush;
-    as_array(gradient_) *= 1.0F / static_cast<float>(size);
+    as_array(gradient_) *= 1.0F / static_cast<float>(step_samples_);
     double squares = 0.0;
     for (const float g : gradient_) squares += static_cast<double>(g) * static_cast<double>(g);
     const double norm = std::sqrt(squares);
-    if (!std::isfinite(loss)) return loss;
-    if (!std::isfinite(norm)) return std::numeric_limits<double>::quiet_NaN();
+    if (!std::isfinite(norm)) return false;
     if (options_.clip_norm > 0 && norm > options_.clip_norm) {
       as_array(gradient_) *= static_cast<float>(options_.clip_norm / norm);
     }
-    adam_.step(parameters_.flat(), gradient_);
-    return loss;
+    optimizer_->step(parameters_.flat(), gradient_, learning_rate_.now());
+    learning_rate_.finish_step();
+    if (problem_.after_step) problem_.after_step(parameters_);
+    return true;
   }
 
   /// Shards between two looks at the clock: some 20 ms of work, going by the fastest shard so far,
@@ -179,12 +224,12 @@ class Trainer {
     const auto rows = batch.subspan(
         begin, std::min(static_cast<std::size_t>(options_.shard_size), batch.size() - begin));
     slot.gradient.assign(gradient_.size(), 0.0F);
-    // Stream 0 shuffles; (step, shard) pairs take the others.
-    Rng rng(options_.seed, ((steps_ + 1) << 20U) + static_cast<std::uint64_t>(shard));
+    // Stream 0 shuffles; (batch, shard) pairs take the others.
+    Rng rng(options_.seed, ((batches_done_ + 1) << 20U) + static_cast<std::uint64_t>(shard));
     auto tape = tapes_.take();
     tape->reset();
     const BoundParameters<float> bound(*tape, parameters_, slot.gradient);
-    const auto loss = shard_loss_(bound, rows, rng);
+    const auto loss = problem_.shard_loss(bound, rows, rng);
     slot.loss = static_cast<double>(loss.value()(0, 0));
     if (loss.needs_gradient()) tape->backward(loss);
     tapes_.give_back(std::move(tape));
@@ -196,24 +241,26 @@ class Trainer {
     return {x.data(), static_cast<Index>(x.size())};
   }
 
+  static constexpr Index kBucketBatches = 16;  ///< batches whose samples are sorted together
   static constexpr Index kLongestWave = 64;
   static constexpr double kReportSeconds = 0.025;
   static constexpr double kWaveSeconds = 0.02;
   static constexpr double kWorthThreads = 2e-4;
 
   Parameters<float>& parameters_;
-  Index n_samples_;
-  const ShardLoss& shard_loss_;
+  const TrainingProblem& problem_;
   const TrainingOptions& options_;
   const ProgressCallback& progress_;
-  std::span<const Index> row_costs_;
   int threads_;
-  Adam adam_;
+  Index n_batches_;  ///< per epoch
+  std::unique_ptr<Optimizer> optimizer_;
+  LearningRate learning_rate_;
   std::vector<float> gradient_;
   std::vector<Slot> slots_;
   TapePool tapes_;
   double shard_seconds_ = std::numeric_limits<double>::infinity();  ///< of the fastest so far
-  std::uint64_t steps_ = 0;
+  std::uint64_t batches_done_ = 0;
+  Index step_samples_ = 0;  ///< whose gradients are summed so far
   Index done_ = 0;
   std::string message_;
   Clock::time_point last_report_ = Clock::now();
@@ -221,28 +268,36 @@ class Trainer {
 
 }  // namespace
 
-TrainingReport train(Parameters<float>& parameters, Index n_samples, const ShardLoss& shard_loss,
-                     const Validate& validate, const TrainingOptions& options,
-                     const ProgressCallback& progress, std::span<const Index> row_costs) {
-  check(options, n_samples, row_costs.size());
+TrainingReport train(Parameters<float>& parameters, const TrainingProblem& problem,
+                     const TrainingOptions& options, const ProgressCallback& progress) {
+  check(options, problem);
   const auto start = Clock::now();
   TrainingReport report;
   report.stop_reason = "max_epochs";
   const std::vector<float> initial = parameters.flat();
   std::vector<float> best;
-  Trainer trainer(parameters, n_samples, shard_loss, options, progress, row_costs);
+  // What a caller finds where training ends in an exception.
+  const auto restore = [&] {
+    if (!best.empty()) {
+      parameters.flat() = best;
+    } else if (!all_finite(parameters.flat())) {
+      parameters.flat() = initial;
+    }
+  };
+  Trainer trainer(parameters, problem, options, progress);
   Rng shuffling(options.seed);
   try {
     trainer.report_now();
     for (int epoch = 0; epoch < options.max_epochs; ++epoch) {
       const auto epoch_start = Clock::now();
       EpochRecord record;
+      record.learning_rate = trainer.learning_rate();
       record.training_loss = trainer.epoch(shuffling);
       bool finite = std::isfinite(record.training_loss) && all_finite(parameters.flat());
       if (finite) {
         const ValidationScore held_out =
-            validate ? validate(parameters)
-                     : ValidationScore{-record.training_loss, record.training_loss};
+            problem.validate ? problem.validate(parameters)
+                             : ValidationScore{-record.training_loss, record.training_loss};
         record.validation_loss = held_out.loss;
         record.validation_score = held_out.score;
         finite = std::isfinite(held_out.loss) && std::isfinite(held_out.score);
@@ -260,12 +315,15 @@ TrainingReport train(Parameters<float>& parameters, Index n_samples, const Shard
       }
       record.seconds = seconds_since(epoch_start);
       report.epochs.push_back(record);
-      if (report.best_epoch < 0 ||
+      const bool better =
+          report.best_epoch < 0 ||
           record.validation_score >
-              report.epochs[static_cast<std::size_t>(report.best_epoch)].validation_score) {
+              report.epochs[static_cast<std::size_t>(report.best_epoch)].validation_score;
+      if (better) {
         report.best_epoch = epoch;
         best = parameters.flat();
       }
+      trainer.finish_epoch(better);
       trainer.set_message("loss " + number("%.4g", record.training_loss) + ", validation " +
                           number("%.4g", record.validation_score));
       trainer.report_now();
@@ -274,12 +332,14 @@ TrainingReport train(Parameters<float>& parameters, Index n_samples, const Shard
         break;
       }
     }
-  } catch (...) {
-    if (!best.empty()) {
-      parameters.flat() = best;
-    } else if (!all_finite(parameters.flat())) {
-      parameters.flat() = initial;
+  } catch (const Interrupted&) {
+    if (best.empty()) {
+      restore();
+      throw;
     }
+    report.stop_reason = "interrupted";
+  } catch (...) {
+    restore();
     throw;
   }
   parameters.flat() = best;

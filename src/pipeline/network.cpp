@@ -58,7 +58,8 @@ Network train(nn::Scaler scaler, nn::FeedForward network, const TrainingSet& tra
                                mean_loss(outputs, *validation.y)};
   };
   nn::Parameters<float> parameters = network.parameters();
-  report = nn::train(parameters, inputs.rows(), shard_loss, validate, options, progress);
+  report = nn::train(parameters, {inputs.rows(), shard_loss, validate}, options, progress);
+  if (report.stop_reason == "interrupted") throw Interrupted();
   network.parameters() = std::move(parameters);
   return Network(std::move(scaler), std::move(network));
 }

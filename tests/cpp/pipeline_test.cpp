@@ -438,5 +438,21 @@ TEST(Model, StopsWhenTheCallbackSaysSo) {
       Interrupted);
 }
 
+TEST(Model, StopsAsAWholeWhereALayerIsHalfTrained) {
+  const Problem training = make_problem(300, 1), validation = make_problem(100, 2);
+  for (const std::string stage : {"gnn", "mlp (control)"}) {
+    bool reached = false;
+    const auto stop_after_an_epoch = [&](const Progress& p) {
+      reached = reached || (p.stage == stage && p.done > 300);
+      return !reached;
+    };
+    EXPECT_THROW(
+        Model::fit(training.samples(false, false), training.y, validation.samples(false, false),
+                   validation.y, small_options(), {}, stop_after_an_epoch),
+        Interrupted);
+    EXPECT_TRUE(reached) << stage;
+  }
+}
+
 }  // namespace
 }  // namespace ecseq::pipeline

@@ -2,11 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "ecseq/autograd/operations.hpp"
-#include "ecseq/nn/adam.hpp"
 
 namespace ecseq {
 namespace {
@@ -71,6 +72,9 @@ struct Xor {
   nn::Validate validate() const {
     return [this](const Parameters<float>& p) { return ValidationScore{accuracy(p), 0.0}; };
   }
+  nn::TrainingProblem task(double rate = 0.0, std::span<const Index> costs = {}) const {
+    return {x.rows(), shard_loss(rate), validate(), costs};
+  }
 };
 
 TrainingOptions quick() {
@@ -85,8 +89,7 @@ TrainingOptions quick() {
 
 TEST(Training, LearnsXor) {
   Xor problem;
-  const auto report = nn::train(problem.parameters, problem.x.rows(), problem.shard_loss(),
-                                problem.validate(), quick());
+  const auto report = nn::train(problem.parameters, problem.task(), quick());
   EXPECT_GT(problem.accuracy(problem.parameters), 0.97);
   EXPECT_EQ(report.stop_reason, "max_epochs");
   ASSERT_EQ(report.epochs.size(), 60U);
@@ -94,20 +97,27 @@ TEST(Training, LearnsXor) {
 }
 
 TEST(Training, IsBitIdenticalAtAnyThreadCount) {
-  std::vector<std::vector<float>> results;
   std::vector<Index> costs(600);
   for (std::size_t i = 0; i < costs.size(); ++i) costs[i] = static_cast<Index>(i % 7);
-  for (const int threads : {1, 2, 3}) {
-    Xor problem;
-    TrainingOptions options = quick();
-    options.max_epochs = 7;
-    options.num_threads = threads;
-    nn::train(problem.parameters, problem.x.rows(), problem.shard_loss(0.3), problem.validate(),
-              options, {}, costs);
-    results.push_back(problem.parameters.flat());
+  for (const std::string optimizer : {"adamw", "sgd"}) {
+    std::vector<std::vector<float>> results;
+    for (const int threads : {1, 2, 3}) {
+      Xor problem;
+      TrainingOptions options = quick();
+      options.max_epochs = 7;
+      options.num_threads = threads;
+      options.optimizer = optimizer;
+      if (optimizer == "sgd") {
+        options.accumulate = 2;
+        options.bucket_by_length = true;
+        options.schedule = "cosine";
+      }
+      nn::train(problem.parameters, problem.task(0.3, costs), options);
+      results.push_back(problem.parameters.flat());
+    }
+    EXPECT_EQ(results[0], results[1]) << optimizer;
+    EXPECT_EQ(results[0], results[2]) << optimizer;
   }
-  EXPECT_EQ(results[0], results[1]);
-  EXPECT_EQ(results[0], results[2]);
 }
 
 TEST(Training, SeedDecidesShufflingAndDropout) {
@@ -117,8 +127,7 @@ TEST(Training, SeedDecidesShufflingAndDropout) {
     TrainingOptions options = quick();
     options.max_epochs = 2;
     options.seed = seed;
-    nn::train(problem.parameters, problem.x.rows(), problem.shard_loss(0.3), problem.validate(),
-              options);
+    nn::train(problem.parameters, problem.task(0.3), options);
     results.push_back(problem.parameters.flat());
   }
   EXPECT_EQ(results[0], results[1]);
@@ -131,15 +140,16 @@ TEST(Training, EarlyStoppingRestoresTheBestWeights) {
   options.patience = 3;
   std::vector<float> at_best;
   int epoch = 0;
-  const auto report = nn::train(
-      problem.parameters, problem.x.rows(), problem.shard_loss(),
-      [&](const Parameters<float>& p) {
-        if (epoch == 4) at_best = p.flat();
-        const double score = epoch <= 4 ? epoch : 4;  // a tie is no progress
-        ++epoch;
-        return ValidationScore{score, 0.0};
-      },
-      options);
+  const auto report = nn::train(problem.parameters,
+                                {problem.x.rows(), problem.shard_loss(),
+                                 [&](const Parameters<float>& p) {
+                                   if (epoch == 4) at_best = p.flat();
+                                   const double score =
+                                       epoch <= 4 ? epoch : 4;  // a tie is no progress
+                                   ++epoch;
+                                   return ValidationScore{score, 0.0};
+                                 }},
+                                options);
   EXPECT_EQ(report.best_epoch, 4);
   EXPECT_EQ(report.epochs.size(), 8U);
   EXPECT_EQ(report.stop_reason, "early_stopping");
@@ -163,8 +173,8 @@ TEST(Training, DivergenceInTheFirstEpochThrowsWithAdviceAndChangesNothing) {
   options.num_threads = 1;
   int calls = 0;
   try {
-    nn::train(problem.parameters, problem.x.rows(), poisoned(problem, calls, 0), problem.validate(),
-              options);
+    nn::train(problem.parameters,
+              {problem.x.rows(), poisoned(problem, calls, 0), problem.validate()}, options);
     FAIL() << "no divergence noticed";
   } catch (const Diverged& error) {
     const std::string text = error.what();
@@ -182,19 +192,19 @@ TEST(Training, LaterDivergenceKeepsTheBestWeights) {
   const int shards_per_epoch = 6 * 7;
   int calls = 0;
   std::vector<float> last;
-  const auto report = nn::train(
-      problem.parameters, problem.x.rows(), poisoned(problem, calls, 3 * shards_per_epoch),
-      [&](const Parameters<float>& p) {
-        last = p.flat();
-        return ValidationScore{static_cast<double>(calls), 0.0};
-      },
-      options);
+  const auto report = nn::train(problem.parameters,
+                                {problem.x.rows(), poisoned(problem, calls, 3 * shards_per_epoch),
+                                 [&](const Parameters<float>& p) {
+                                   last = p.flat();
+                                   return ValidationScore{static_cast<double>(calls), 0.0};
+                                 }},
+                                options);
   EXPECT_EQ(report.stop_reason, "diverged");
   EXPECT_EQ(report.best_epoch, 2);
   EXPECT_EQ(problem.parameters.flat(), last);
 }
 
-TEST(Training, CancellationKeepsTheBestWeights) {
+TEST(Training, InterruptionAfterAnEpochReturnsTheBestWeightsAndTheReport) {
   Xor problem;
   std::vector<float> best;
   int epoch = 0;
@@ -202,25 +212,50 @@ TEST(Training, CancellationKeepsTheBestWeights) {
     if (epoch == 1) best = p.flat();
     return ValidationScore{epoch++ == 1 ? 1.0 : 0.0, 0.0};
   };
-  EXPECT_THROW(nn::train(problem.parameters, problem.x.rows(), problem.shard_loss(), validate,
-                         quick(), [&](const Progress&) { return epoch < 5; }),
-               Interrupted);
-  EXPECT_EQ(epoch, 5);
+  const auto report =
+      nn::train(problem.parameters, {problem.x.rows(), problem.shard_loss(), validate}, quick(),
+                [&](const Progress&) { return epoch < 5; });
+  EXPECT_EQ(report.stop_reason, "interrupted");
+  EXPECT_EQ(report.best_epoch, 1);
+  EXPECT_EQ(report.epochs.size(), 5U);
+  EXPECT_GT(report.seconds, 0.0);
   EXPECT_EQ(problem.parameters.flat(), best);
 }
 
-TEST(Training, AnInterruptedValidationKeepsTheBestWeights) {
+TEST(Training, AnInterruptedValidationCountsAsNoEpoch) {
+  for (const int finished : {0, 3}) {
+    Xor problem;
+    std::vector<float> best;
+    int epoch = 0;
+    const auto validate = [&](const Parameters<float>& p) {
+      if (epoch++ == finished) throw Interrupted();
+      best = p.flat();
+      return ValidationScore{static_cast<double>(epoch), 0.0};
+    };
+    const nn::TrainingProblem task{problem.x.rows(), problem.shard_loss(), validate};
+    if (finished == 0) {
+      EXPECT_THROW(nn::train(problem.parameters, task, quick()), Interrupted);
+      continue;
+    }
+    const auto report = nn::train(problem.parameters, task, quick());
+    EXPECT_EQ(report.stop_reason, "interrupted");
+    EXPECT_EQ(report.epochs.size(), 3U);
+    EXPECT_EQ(problem.parameters.flat(), best);
+  }
+}
+
+TEST(Training, AnyOtherExceptionLeavesTheBestWeights) {
   Xor problem;
   std::vector<float> best;
   int epoch = 0;
   const auto validate = [&](const Parameters<float>& p) {
-    if (epoch++ == 3) throw Interrupted();
+    if (epoch++ == 2) throw InvalidArgument("the third epoch");
     best = p.flat();
     return ValidationScore{static_cast<double>(epoch), 0.0};
   };
   EXPECT_THROW(
-      nn::train(problem.parameters, problem.x.rows(), problem.shard_loss(), validate, quick()),
-      Interrupted);
+      nn::train(problem.parameters, {problem.x.rows(), problem.shard_loss(), validate}, quick()),
+      InvalidArgument);
   EXPECT_EQ(problem.parameters.flat(), best);
 }
 
@@ -230,11 +265,10 @@ TEST(Training, ProgressNamesTheStageAndCountsSamples) {
   options.max_epochs = 3;
   options.stage = "gnn";
   std::vector<Progress> seen;
-  nn::train(problem.parameters, problem.x.rows(), problem.shard_loss(), problem.validate(), options,
-            [&](const Progress& p) {
-              seen.push_back(p);
-              return true;
-            });
+  nn::train(problem.parameters, problem.task(), options, [&](const Progress& p) {
+    seen.push_back(p);
+    return true;
+  });
   ASSERT_GE(seen.size(), 4U);
   EXPECT_EQ(seen.front().done, 0);
   EXPECT_EQ(seen.back().done, 3 * 600);
@@ -254,15 +288,101 @@ TEST(Training, ShardsFollowRowCosts) {
   options.shard_size = 8;
   options.num_threads = 1;
   std::vector<Index> seen;
-  nn::train(
-      problem.parameters, 50,
-      [&](const BoundParameters<float>& p, std::span<const Index> rows, Rng& rng) {
-        for (const Index row : rows) seen.push_back(costs[static_cast<std::size_t>(row)]);
-        return problem.loss(p, rows, rng, 0.0);
-      },
-      problem.validate(), options, {}, costs);
+  nn::train(problem.parameters,
+            {50,
+             [&](const BoundParameters<float>& p, std::span<const Index> rows, Rng& rng) {
+               for (const Index row : rows) seen.push_back(costs[static_cast<std::size_t>(row)]);
+               return problem.loss(p, rows, rng, 0.0);
+             },
+             problem.validate(), costs},
+            options);
   ASSERT_EQ(seen.size(), 50U);
   EXPECT_TRUE(std::is_sorted(seen.rbegin(), seen.rend()));
+}
+
+TEST(Training, AccumulatedBatchesAreOneLargerBatch) {
+  // 600 samples: batches of 100, three to a step, and a step of one batch that is not full.
+  const auto trained = [](Index batch_size, Index accumulate, Index n, int& steps) {
+    Xor problem(n);
+    TrainingOptions options = quick();
+    options.batch_size = batch_size;
+    options.accumulate = accumulate;
+    options.shard_size = 25;
+    options.max_epochs = 5;
+    options.schedule = "cosine";
+    auto task = problem.task();
+    task.after_step = [&](Parameters<float>&) { ++steps; };
+    nn::train(problem.parameters, task, options);
+    return problem.parameters.flat();
+  };
+  for (const Index n : {600, 730}) {
+    int steps_small = 0, steps_large = 0, steps_alone = 0;
+    const auto small = trained(100, 3, n, steps_small);
+    const auto large = trained(300, 1, n, steps_large);
+    EXPECT_EQ(steps_small, n == 600 ? 10 : 15);
+    EXPECT_EQ(steps_large, steps_small);
+    for (std::size_t i = 0; i < small.size(); ++i) EXPECT_NEAR(small[i], large[i], 1e-4F);
+    const auto alone = trained(100, 1, n, steps_alone);
+    EXPECT_NE(alone, small);
+    EXPECT_GT(steps_alone, 2 * steps_small);
+  }
+}
+
+TEST(Training, BucketsHoldLikeCostsAndEverySampleOnce) {
+  constexpr Index kSamples = 1000, kBatch = 20;  // three windows of 16 batches and a part of one
+  Xor problem(kSamples);
+  std::vector<Index> costs(kSamples);
+  for (std::size_t i = 0; i < costs.size(); ++i) costs[i] = static_cast<Index>((i * 37) % 500);
+  TrainingOptions options = quick();
+  options.max_epochs = 2;
+  options.batch_size = options.shard_size = kBatch;
+  options.num_threads = 1;
+  options.bucket_by_length = true;
+  std::vector<std::vector<Index>> batches;
+  auto task = problem.task(0.0, costs);
+  task.shard_loss = [&](const BoundParameters<float>& p, std::span<const Index> rows, Rng& rng) {
+    batches.emplace_back(rows.begin(), rows.end());
+    return problem.loss(p, rows, rng, 0.0);
+  };
+  nn::train(problem.parameters, task, options);
+  ASSERT_EQ(batches.size(), 100U);
+  std::vector<Index> largest;
+  for (const std::size_t epoch : {0U, 1U}) {
+    std::vector<int> seen(kSamples);
+    double spread = 0.0;
+    for (std::size_t b = 50 * epoch; b < 50 * (epoch + 1); ++b) {
+      for (const Index row : batches[b]) ++seen[static_cast<std::size_t>(row)];
+      const Index high = costs[static_cast<std::size_t>(batches[b].front())];
+      const Index low = costs[static_cast<std::size_t>(batches[b].back())];
+      EXPECT_GE(high, low);
+      spread += static_cast<double>(high - low) / 50;
+      if (epoch == 0) largest.push_back(high);
+    }
+    EXPECT_EQ(seen, std::vector<int>(kSamples, 1));
+    // Of 500 possible costs: a sixteenth of a whole window, half of the last one's two batches.
+    EXPECT_LT(spread, 60.0);
+  }
+  EXPECT_FALSE(std::is_sorted(largest.begin(), largest.begin() + 16, std::greater<>()));
+  EXPECT_NE(batches[0], batches[50]) << "the epochs have one order";
+}
+
+TEST(Training, AfterEachStepTheHookMayChangeTheParameters) {
+  Xor problem;
+  TrainingOptions options = quick();
+  options.max_epochs = 3;
+  int steps = 0;
+  auto task = problem.task();
+  task.after_step = [&](Parameters<float>& parameters) {
+    ++steps;
+    for (Index i = 0; i < 16; ++i) {
+      float& weight = parameters.data(problem.w2)[i];
+      weight = std::clamp(weight, -0.1F, 0.1F);
+    }
+  };
+  nn::train(problem.parameters, task, options);
+  EXPECT_EQ(steps, 3 * 6);
+  EXPECT_LE(problem.parameters.view(problem.w2).eigen().cwiseAbs().maxCoeff(), 0.1F);
+  EXPECT_GT(problem.parameters.view(problem.w1).eigen().cwiseAbs().maxCoeff(), 0.1F);
 }
 
 TEST(Training, BadOptionsAreRefusedByName) {
@@ -271,7 +391,7 @@ TEST(Training, BadOptionsAreRefusedByName) {
     TrainingOptions options = quick();
     change(options);
     try {
-      nn::train(problem.parameters, 10, problem.shard_loss(), problem.validate(), options);
+      nn::train(problem.parameters, problem.task(), options);
     } catch (const InvalidArgument& error) {
       return error.what();
     }
@@ -283,27 +403,20 @@ TEST(Training, BadOptionsAreRefusedByName) {
   EXPECT_EQ(message([](auto& o) { o.patience = 0; }), "patience: expected at least 1, got 0");
   EXPECT_EQ(message([](auto& o) { o.learning_rate = 0; }),
             "learning_rate: expected a positive number, got 0");
+  EXPECT_EQ(message([](auto& o) { o.optimizer = "lion"; }),
+            "optimizer: 'lion' is not one of 'adam', 'adamw', 'sgd'");
+  EXPECT_EQ(message([](auto& o) { o.schedule = "linear"; }),
+            "schedule: 'linear' is not one of 'constant', 'cosine', 'plateau'");
+  EXPECT_EQ(message([](auto& o) { o.momentum = 1; }),
+            "momentum: expected a number in [0, 1), got 1");
+  EXPECT_EQ(message([](auto& o) { o.plateau_patience = 0; }),
+            "plateau_patience: expected at least 1, got 0");
+  EXPECT_EQ(message([](auto& o) { o.accumulate = 0; }), "accumulate: expected at least 1, got 0");
+  EXPECT_EQ(message([](auto& o) { o.bucket_by_length = true; }),
+            "bucket_by_length: expected false where there are no costs, got 1");
   Xor problem(10);
   const std::vector<Index> costs(9);
-  EXPECT_THROW(nn::train(problem.parameters, 10, problem.shard_loss(), problem.validate(), quick(),
-                         {}, costs),
-               InvalidArgument);
-}
-
-TEST(Adam, FirstStepsFollowTheEquations) {
-  nn::Adam adam(1, 0.1, 0.5);
-  std::vector<float> p{2.0F};
-  double m = 0, v = 0, expected = 2.0;
-  for (int t = 1; t <= 5; ++t) {
-    const double g = 0.3 * t - 0.7;
-    adam.step(p, {static_cast<float>(g)});
-    m = 0.9 * m + 0.1 * g;
-    v = 0.999 * v + 0.001 * g * g;
-    expected -= 0.1 * 0.5 * expected;
-    expected -=
-        0.1 * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
-    EXPECT_NEAR(p[0], expected, 1e-5);
-  }
+  EXPECT_THROW(nn::train(problem.parameters, problem.task(0.0, costs), quick()), InvalidArgument);
 }
 
 }  // namespace

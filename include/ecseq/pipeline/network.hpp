@@ -52,6 +52,7 @@ struct ValidationSet {
 };
 
 /// Trains a network; hidden = 0 for a linear one. options.batch_size = 0 chooses by n.
+/// Throws Interrupted where the callback says so, however far it came.
 Network fit_network(const TrainingSet& training, const ValidationSet& validation, Task task,
                     Index hidden, double dropout, const nn::TrainingOptions& options,
                     nn::TrainingReport& report, const ProgressCallback& progress);
