@@ -4,19 +4,33 @@
 
 namespace ecseq::kernels::inline ECSEQ_LEVEL {
 
+/// The weights of an attentional GRU. Its rows are [h, x, attention score, padding].
+template <class Scalar>
+struct AttentionalWeights : RecurrentWeights<Scalar, 3> {
+  AttentionalWeights() = default;
+  explicit AttentionalWeights(const RecurrentWeights<Scalar, 3>& of_gru)
+      : RecurrentWeights<Scalar, 3>(of_gru) {}
+  Index row_size() const { return this->padded + round_up<Scalar>(this->inputs + 1); }
+};
+
 /// GRU (Cho et al. 2014) with gates in the order reset, update, new, and the reset gate applied
-/// after the hidden product, as in cuDNN and PyTorch.
-struct GruCell {
-  template <class Scalar>
-  using Weights = RecurrentWeights<Scalar, 3>;
+/// after the hidden product, as in cuDNN and PyTorch. z weighs the old state:
+///   h_t = z h_(t-1) + (1 - z) g
+///
+/// Attentional: AUGRU (Zhou et al. 2019, arXiv 1809.03672, section 4.3), where a score a per event
+/// scales the update gate. Theirs, u, weighs the new state, so u = 1 - z and u' = a u is
+///   z' = 1 - a (1 - z) = a z + (1 - a),  h_t = z' h_(t-1) + (1 - z') g
+/// This sum is exactly z where a = 1; the state stays, up to rounding, where a = 0.
+template <bool Attentional>
+struct GatedRecurrentUnit {
   static constexpr int kGates = 3;
   static constexpr Index kCells = 0;
 
   /// As LstmCell::tile. With Keep, `gates` gets [new, reset, update, hidden part of new], so that
   /// the gradients of what x multiplies are the first three and of what h multiplies the last.
   template <class Scalar, int Sequences, int Blocks, bool Keep>
-  static ECSEQ_INLINE void tile(const Weights<Scalar>& weights, const RecurrentStep<Scalar>& step,
-                                Index block, Index n) {
+  static ECSEQ_INLINE void tile(const RecurrentWeights<Scalar, 3>& weights,
+                                const RecurrentStep<Scalar>& step, Index block, Index n) {
     constexpr Index kWidth = kLanes<Scalar>;
     using V = Vec<Scalar>;
     const Index stride = step.row_stride, panel = weights.panel_size(), padded = weights.padded;
@@ -58,10 +72,15 @@ struct GruCell {
       for (int s = 0; s < Sequences; ++s) {
         const Index unit = (block + b) * kWidth;
         const V r = sigmoid(sum[b][0][s]), z = sigmoid(sum[b][1][s]);
-        // g = tanh(W_x x_t + b_x + r (W_h h_(t-1) + b_h)),  h_t = (1 - z) g + z h_(t-1)
+        // g = tanh(W_x x_t + b_x + r (W_h h_(t-1) + b_h))
         const V g = tanh(fma(r, sum[b][3][s], sum[b][2][s]));
         const V before = load(row + s * stride + unit);
-        store(step.hidden_out + (n + s) * step.hidden_stride + unit, fma(z, before - g, g));
+        V keep = z;
+        if constexpr (Attentional) {
+          const V a = broadcast(row[s * stride + padded + weights.inputs]);
+          keep = fma(a, z, broadcast(Scalar(1)) - a);
+        }
+        store(step.hidden_out + (n + s) * step.hidden_stride + unit, fma(keep, before - g, g));
         if constexpr (Keep) {
           Scalar* gates = step.gates + (n + s) * 4 * padded + unit;
           store(gates, g);
@@ -72,6 +91,15 @@ struct GruCell {
       }
     }
   }
+};
+
+struct GruCell : GatedRecurrentUnit<false> {
+  template <class Scalar>
+  using Weights = RecurrentWeights<Scalar, 3>;
+};
+struct AugruCell : GatedRecurrentUnit<true> {
+  template <class Scalar>
+  using Weights = AttentionalWeights<Scalar>;
 };
 
 }  // namespace ecseq::kernels::inline ECSEQ_LEVEL

@@ -63,7 +63,7 @@ void step_few(const Weights& weights, const RecurrentStep<Scalar>& step) {
 }  // namespace detail
 
 /// One time step of `count` sequences. With Keep, what the backward pass needs is stored.
-/// Cell: LstmCell or GruCell.
+/// Cell: LstmCell, GruCell or AugruCell.
 template <class Cell, class Scalar, bool Keep>
 void recurrent_step(const typename Cell::template Weights<Scalar>& weights,
                     const RecurrentStep<Scalar>& step, Index count) {

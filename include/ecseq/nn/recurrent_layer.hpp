@@ -18,12 +18,15 @@ namespace ecseq::nn::inline ECSEQ_LEVEL {
 /// columns of [n, 4 padded]; `kInput` and `kHidden` are the first column and, per column, the gate
 /// of the weights that x and h multiply; `kBias` the same for the biases.
 struct LstmGradient {
+  static constexpr bool kAttentional = false;
   static constexpr int kInputBegin = 0, kHiddenBegin = 0;
   static constexpr int kInput[4] = {0, 1, 2, 3}, kHidden[4] = {0, 1, 2, 3};
   static constexpr int kBias[4] = {0, 1, 2, 3};
 };
-/// Columns new, reset, update, hidden part of new (see GruCell).
+/// Columns new, reset, update, hidden part of new (see GatedRecurrentUnit).
+template <bool Attentional>
 struct GruGradient {
+  static constexpr bool kAttentional = Attentional;
   static constexpr int kInputBegin = 0, kHiddenBegin = 1;
   static constexpr int kInput[3] = {2, 0, 1}, kHidden[3] = {0, 1, 2};
   static constexpr int kBias[4] = {2, 0, 1, 3};
@@ -33,7 +36,9 @@ struct CellGradient;
 template <>
 struct CellGradient<kernels::LstmCell> : LstmGradient {};
 template <>
-struct CellGradient<kernels::GruCell> : GruGradient {};
+struct CellGradient<kernels::GruCell> : GruGradient<false> {};
+template <>
+struct CellGradient<kernels::AugruCell> : GruGradient<true> {};
 
 /// A ragged shard as recurrent layers read it.
 struct RecurrentBatch {
@@ -67,6 +72,8 @@ template <class Scalar>
 struct LayerInput {
   kernels::Standardisation standardisation;
   const autograd::Variable<Scalar>* states = nullptr;  ///< [events of the batch, inputs]
+  /// [events of the batch, 1] one score per event; of an AugruCell, null for other cells
+  const autograd::Variable<Scalar>* attention = nullptr;
 };
 
 /// The parameters of one cell. weight_input: [inputs, kGates H], weight_hidden: [H, kGates H],
@@ -86,6 +93,7 @@ enum class StatesOf { kLastStep, kEveryStep };
 /// Cell GruCell (Cho et al. 2014; gates r, z, g; b_g of x and b_u of h):
 ///   r, z = sigmoid(x W_x + h W_h + b), g = tanh(x W_g + b_g + r (h U + b_u)),
 ///   h = (1 - z) g + z h
+/// Cell AugruCell (Zhou et al. 2019): as GruCell with 1 - a (1 - z), a = attention, in place of z.
 template <class Scalar, class Cell>
 class RecurrentLayer final : public autograd::Operation<Scalar> {
  public:
@@ -96,6 +104,7 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
         standardisation_(input.standardisation),
         stacked_(input.states != nullptr),
         states_(stacked_ ? *input.states : V()),
+        attention_(kAttentional ? *input.attention : V()),
         order_(order),
         every_(states_of == StatesOf::kEveryStep),
         weight_input_(cell.weight_input),
@@ -104,10 +113,10 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
 
   void forward(autograd::Values<Scalar> y) override {
     auto& tape = bias_.tape();
-    weights_ = kernels::pack_recurrent<Scalar, Cell::kGates>(
+    weights_ = Weights(kernels::pack_recurrent<Scalar, Cell::kGates>(
         view(weight_input_), view(weight_hidden_), bias_.value().data(),
         tape.scratch(
-            kernels::packed_recurrent_size<Scalar, Cell::kGates>(weight_input_.rows(), hidden())));
+            kernels::packed_recurrent_size<Scalar, Cell::kGates>(weight_input_.rows(), hidden()))));
     const Index longest = runs_.empty() ? 0 : runs_.front().length;
     steps_ = {tape.template scratch_of<Step>(longest + 1), static_cast<std::size_t>(longest + 1)};
     const Index row = weights_.row_size(), padded = weights_.padded;
@@ -130,6 +139,7 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
           standardisation_.apply(run(n).events + position(n, t) * weights_.inputs, weights_.inputs,
                                  to);
         }
+        if constexpr (kAttentional) to[weights_.inputs] = attention_.value()(event(n, t), 0);
       }
       kernels::RecurrentStep<Scalar> io;
       io.row = step.rows;
@@ -179,6 +189,11 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
                                        transposed_input);
       dx = tape.scratch(n_runs * padded_inputs);
     }
+    kernels::AttentionGradient<Scalar> attention;
+    if constexpr (kAttentional) {
+      attention.stride = row;
+      attention.sums = tape.scratch(n_runs * kernels::kLanes<Scalar>);
+    }
     Index joined = 0;
     for (Index t = static_cast<Index>(steps_.size()) - 2; t >= 0; --t) {
       const Step& step = steps_[static_cast<std::size_t>(t)];
@@ -196,7 +211,13 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
         kernels::lstm_gate_gradients(step.active, padded, step.gates, step.cell_tanh,
                                      cell_before(t), dh, dc, dbias);
       } else {
-        kernels::gru_gate_gradients(step.active, padded, step.gates, step.rows, row, dh, dbias);
+        if constexpr (kAttentional) {
+          attention.scores = step.rows + padded + inputs;
+          std::fill_n(attention.sums, step.active * kernels::kLanes<Scalar>, Scalar(0));
+        }
+        kernels::gru_gate_gradients<kAttentional>(step.active, padded, step.gates, step.rows, row,
+                                                  dh, dbias, attention);
+        if constexpr (kAttentional) add_attention_gradient(t, step.active, attention.sums);
       }
       const Scalar* of_input = step.gates + Gradient::kInputBegin * padded;
       const Scalar* of_hidden = step.gates + Gradient::kHiddenBegin * padded;
@@ -222,9 +243,12 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
   }
 
  private:
+  static constexpr bool kAttentional = CellGradient<Cell>::kAttentional;
+  using Weights = typename Cell::template Weights<Scalar>;
+
   /// What one time step leaves for the backward pass; rows in the order of `runs_`.
   struct Step {
-    Scalar* rows = nullptr;       ///< [active of the step before, row_size] rows [h, x]
+    Scalar* rows = nullptr;       ///< [active of the step before, row_size] rows [h, x, attention]
     Scalar* gates = nullptr;      ///< [active, 4 padded]
     Scalar* cell = nullptr;       ///< [active, padded]; LSTM only
     Scalar* cell_tanh = nullptr;  ///< [active, padded]; LSTM only
@@ -247,6 +271,15 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
     std::fill_n(out, count, Scalar(0));
     return out;
   }
+  /// sums: [active, lanes], see AttentionGradient
+  void add_attention_gradient(Index t, Index active, const Scalar* sums) {
+    if (!attention_.needs_gradient()) return;
+    for (Index n = 0; n < active; ++n, sums += kernels::kLanes<Scalar>) {
+      Scalar sum = sums[0];
+      for (int lane = 1; lane < kernels::kLanes<Scalar>; ++lane) sum += sums[lane];
+      attention_.gradient()(event(n, t), 0) += sum;
+    }
+  }
   /// gradient: [rows, gates padded] with gates in the order `order`, of which H columns are real
   template <std::size_t Gates>
   void add_unpadded(const Scalar* gradient, const int (&order)[Gates], const V& parameter) {
@@ -265,10 +298,11 @@ class RecurrentLayer final : public autograd::Operation<Scalar> {
   kernels::Standardisation standardisation_;
   bool stacked_;
   V states_;
+  V attention_;
   TimeOrder order_;
   bool every_;
   V weight_input_, weight_hidden_, bias_;
-  typename Cell::template Weights<Scalar> weights_;
+  Weights weights_;
   std::span<Step> steps_;
   const Scalar* first_cell_ = nullptr;
 };
@@ -282,12 +316,19 @@ autograd::Variable<Scalar> recurrent_layer(const RecurrentBatch& batch,
   if (input.states != nullptr) {
     autograd::require_shape(*input.states, batch.events, inputs, "states");
   }
+  if (CellGradient<Cell>::kAttentional != (input.attention != nullptr)) {
+    throw InvalidArgument("attention: expected scores for an AugruCell and for no other cell");
+  }
+  if (input.attention != nullptr) {
+    autograd::require_shape(*input.attention, batch.events, 1, "attention");
+  }
   autograd::require_shape(cell.weight_input, inputs, Cell::kGates * hidden, "weight_input");
   autograd::require_shape(cell.weight_hidden, hidden, Cell::kGates * hidden, "weight_hidden");
   autograd::require_shape(cell.bias, 1, 4 * hidden, "bias");
   const bool needs_gradient = cell.weight_input.needs_gradient() ||
                               cell.weight_hidden.needs_gradient() || cell.bias.needs_gradient() ||
-                              (input.states != nullptr && input.states->needs_gradient());
+                              (input.states != nullptr && input.states->needs_gradient()) ||
+                              (input.attention != nullptr && input.attention->needs_gradient());
   const Index rows =
       states_of == StatesOf::kEveryStep ? batch.events : static_cast<Index>(batch.runs.size());
   return cell.bias.tape().template apply<RecurrentLayer<Scalar, Cell>>(
