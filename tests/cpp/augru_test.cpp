@@ -189,6 +189,13 @@ TEST(Augru, InferenceGivesTheBitsOfTraining) {
                                every.data(), units, scratch.data());
     EXPECT_EQ(last, p.states(all_rows(), StatesOf::kLastStep));
     EXPECT_EQ(every, p.states(all_rows(), StatesOf::kEveryStep));
+    // Longest first; each alone finds its scores behind those of the sequences before it.
+    for (const kernels::EventRun& run : batch.runs) {
+      Matrix<float> alone(n, units);
+      kernels::augru_layer<false>(weights, events, p.attention.data(), &run, 1, alone.data(), units,
+                                  scratch.data());
+      EXPECT_EQ(alone.row(run.result), last.row(run.result)) << "sequence " << run.result;
+    }
   }
 }
 
