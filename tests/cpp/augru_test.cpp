@@ -3,14 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <numeric>
 #include <string>
 #include <vector>
 
 #include "ecseq/nn/gru.hpp"
+#include "golden_file.hpp"
 #include "gradient_check.hpp"
 
 namespace ecseq {
@@ -20,6 +18,7 @@ using kernels::AugruCell;
 using kernels::GruCell;
 using nn::StatesOf;
 using testing::expect_gradients;
+using testing::GoldenFile;
 using testing::Input;
 using testing::Node;
 
@@ -226,22 +225,8 @@ TEST(Augru, ScoresThatDoNotFitAreRefusedByName) {
             "attention: expected scores for an AugruCell and for no other cell");
 }
 
-std::map<std::string, std::vector<double>> golden() {
-  const auto tests = std::filesystem::path(__FILE__).parent_path().parent_path();
-  std::ifstream file(tests / "parity/golden/augru.txt");
-  std::map<std::string, std::vector<double>> out;
-  std::string name;
-  std::size_t count = 0;
-  while (file >> name >> count) {
-    auto& row = out[name];
-    row.resize(count);
-    for (double& value : row) file >> value;
-  }
-  return out;
-}
-
 TEST(Augru, StatesAndGradientsAreTorchs) {
-  const auto values = golden();
+  const GoldenFile golden("augru.txt");
   for (const auto& [inputs, units] :
        {std::pair<Index, Index>{1, 7}, {5, 7}, {33, 32}, {1, 64}, {5, 100}}) {
     Problem p(inputs, units);
@@ -249,19 +234,6 @@ TEST(Augru, StatesAndGradientsAreTorchs) {
     const Matrix<float> of_every = uniform(p.rng, kEvents, units, 1.0);
     const Matrix<float> columns = uniform(p.rng, 3 * units, 1, 1.0);
     const std::string prefix = std::to_string(inputs) + "x" + std::to_string(units) + ".";
-    const auto expect_golden = [&](const std::string& name, const Matrix<float>& got) {
-      const auto found = values.find(prefix + name);
-      ASSERT_NE(found, values.end()) << prefix << name << " is not in the golden file";
-      const auto& expected = found->second;
-      ASSERT_EQ(static_cast<Index>(expected.size()), got.size()) << prefix << name;
-      double scale = 1.0;
-      for (const double value : expected) scale = std::max(scale, std::abs(value));
-      for (Index i = 0; i < got.size(); ++i) {
-        ASSERT_NEAR(static_cast<double>(got.data()[i]), expected[static_cast<std::size_t>(i)],
-                    1e-5 * scale)
-            << prefix << name << ", element " << i;
-      }
-    };
     std::vector<Matrix<float>> gradients;
     for (const auto* value : {&p.x, &p.attention, &p.input, &p.hidden, &p.bias}) {
       gradients.push_back(Matrix<float>::Zero(value->rows(), value->cols()));
@@ -276,13 +248,13 @@ TEST(Augru, StatesAndGradientsAreTorchs) {
                                {leaf(p.input, 2), leaf(p.hidden, 3), leaf(p.bias, 4)});
       const bool last = states_of == StatesOf::kLastStep;
       tape.backward(tape.apply<Objective>(1, 1, true, y, last ? of_last : of_every));
-      expect_golden(last ? "last" : "every", y.value().colwise().sum());
+      golden.expect(prefix + (last ? "last" : "every"), y.value().colwise().sum());
     }
-    expect_golden("x", gradients[0].rowwise().sum());
-    expect_golden("attention", gradients[1]);
-    expect_golden("input", gradients[2] * columns);
-    expect_golden("hidden", gradients[3] * columns);
-    expect_golden("bias", gradients[4]);
+    golden.expect(prefix + "x", gradients[0].rowwise().sum());
+    golden.expect(prefix + "attention", gradients[1]);
+    golden.expect(prefix + "input", gradients[2] * columns);
+    golden.expect(prefix + "hidden", gradients[3] * columns);
+    golden.expect(prefix + "bias", gradients[4]);
   }
 }
 

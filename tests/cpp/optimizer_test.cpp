@@ -2,16 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "ecseq/autograd/operations.hpp"
 #include "ecseq/nn/learning_rate.hpp"
 #include "ecseq/nn/training.hpp"
+#include "golden_file.hpp"
 
 namespace ecseq {
 namespace {
@@ -116,22 +115,8 @@ struct Logistic {
   }
 };
 
-std::map<std::string, std::vector<double>> golden() {
-  const auto tests = std::filesystem::path(__FILE__).parent_path().parent_path();
-  std::ifstream file(tests / "parity/golden/optimizers.txt");
-  std::map<std::string, std::vector<double>> out;
-  std::string name;
-  std::size_t count = 0;
-  while (file >> name >> count) {
-    auto& row = out[name];
-    row.resize(count);
-    for (double& value : row) file >> value;
-  }
-  return out;
-}
-
 TEST(Optimizer, TrajectoriesAreTorchs) {
-  const auto expected = golden();
+  const testing::GoldenFile expected("optimizers.txt");
   for (const std::string optimizer : {"adam", "adamw", "sgd", "sgd_plain"}) {
     for (const std::string schedule : {"constant", "cosine", "plateau"}) {
       const std::string name = optimizer + "." + schedule;

@@ -3,13 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <map>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "golden_file.hpp"
 #include "gradient_case.hpp"
 
 namespace ecseq {
@@ -19,6 +17,7 @@ using kernels::GruCell;
 using kernels::LstmCell;
 using nn::StatesOf;
 using testing::expect_gradients;
+using testing::GoldenFile;
 using testing::Input;
 using testing::Node;
 
@@ -190,45 +189,21 @@ TEST(RecurrentNetwork, ShapesThatDoNotFitAreRefusedByName) {
   }
 }
 
-const std::map<std::string, std::vector<double>>& golden() {
-  static const auto values = [] {
-    const auto tests = std::filesystem::path(__FILE__).parent_path().parent_path();
-    std::ifstream file(tests / "parity/golden/recurrent_stack.txt");
-    std::map<std::string, std::vector<double>> out;
-    std::string name;
-    std::size_t count = 0;
-    while (file >> name >> count) {
-      auto& row = out[name];
-      row.resize(count);
-      for (double& value : row) file >> value;
-    }
-    return out;
-  }();
-  return values;
-}
-
-void expect_golden(const std::string& name, const Matrix<float>& got) {
-  ASSERT_EQ(golden().count(name), 1U) << name << " is not in the golden file";
-  const auto& expected = golden().at(name);
-  ASSERT_EQ(static_cast<Index>(expected.size()), got.size()) << name;
-  double scale = 1.0;
-  for (const double value : expected) scale = std::max(scale, std::abs(value));
-  for (Index i = 0; i < got.size(); ++i) {
-    ASSERT_NEAR(static_cast<double>(got.data()[i]), expected[static_cast<std::size_t>(i)],
-                1e-5 * scale)
-        << name << ", element " << i;
-  }
+/// Four random combinations of all elements.
+Matrix<float> combined(Rng& rng, const Matrix<float>& x) {
+  const Matrix<float> rows = uniform(rng, 4, x.rows(), 1.0);
+  return rows * (x * uniform(rng, x.cols(), 1, 1.0));
 }
 
 template <class Cell>
-void expect_parity(const std::string& cell_name, int layers, int directions, Index inputs,
+void expect_parity(const GoldenFile& golden, int layers, int directions, Index inputs,
                    Index units) {
   constexpr Index kGates = Cell::kGates;
   Rng rng(static_cast<std::uint64_t>(1000000 * (2 * layers + directions) + 1000 * inputs + units));
   const double bound = 1.0 / std::sqrt(static_cast<double>(units));
   const Sequences sequences = ragged(rng, inputs);
   struct Parameters {
-    Matrix<float> values[3], gradients[3], columns;
+    Matrix<float> values[3], gradients[3];
   };
   std::vector<Parameters> parameters(static_cast<std::size_t>(layers * directions));
   for (std::size_t c = 0; c < parameters.size(); ++c) {
@@ -246,7 +221,6 @@ void expect_parity(const std::string& cell_name, int layers, int directions, Ind
       bias.leftCols(2 * units) += of_hidden.leftCols(2 * units);
       bias.rightCols(units) = of_hidden.rightCols(units);
     }
-    p.columns = uniform(rng, kGates * units, 1, 1.0);
     for (int i = 0; i < 3; ++i) {
       p.gradients[i] = Matrix<float>::Zero(p.values[i].rows(), p.values[i].cols());
     }
@@ -255,9 +229,8 @@ void expect_parity(const std::string& cell_name, int layers, int directions, Ind
   const Matrix<float> of_last = uniform(rng, 7, width, 1.0);
   const Matrix<float> of_every = uniform(rng, events, width, 1.0);
 
-  const std::string prefix = cell_name + "." + std::to_string(layers) + "x" +
-                             std::to_string(directions) + "." + std::to_string(inputs) + "x" +
-                             std::to_string(units) + ".";
+  const std::string prefix = std::to_string(layers) + "x" + std::to_string(directions) + "." +
+                             std::to_string(inputs) + "x" + std::to_string(units) + ".";
   for (const StatesOf states_of : {StatesOf::kLastStep, StatesOf::kEveryStep}) {
     autograd::Tape<float> tape;
     std::vector<nn::CellVariables<float>> cells;
@@ -266,35 +239,36 @@ void expect_parity(const std::string& cell_name, int layers, int directions, Ind
       cells.push_back({leaf(0), leaf(1), leaf(2)});
     }
     const bool last = states_of == StatesOf::kLastStep;
+    Rng unused(0);
     const auto states =
         nn::recurrent_network<float, Cell>(nn::recurrent_batch(tape, sequences.view(), all_rows()),
-                                           {}, cells, {directions == 2, 0.0}, states_of, rng);
+                                           {}, cells, {directions == 2, 0.0}, states_of, unused);
     tape.backward(tape.apply<Objective>(1, 1, true, states, last ? of_last : of_every));
-    expect_golden(prefix + (last ? "last" : "every"), states.value().colwise().sum());
+    golden.expect(prefix + (last ? "last" : "every"), combined(rng, states.value()));
   }
   for (int layer = 0; layer < layers; ++layer) {
     for (int direction = 0; direction < directions; ++direction) {
       const auto& p = parameters[static_cast<std::size_t>(layer * directions + direction)];
       const std::string name =
           prefix + "l" + std::to_string(layer) + (direction == 1 ? "_reverse." : ".");
-      expect_golden(name + "input", p.gradients[0] * p.columns);
-      expect_golden(name + "hidden", p.gradients[1] * p.columns);
-      expect_golden(name + "bias", p.gradients[2]);
+      golden.expect(name + "input", combined(rng, p.gradients[0]));
+      golden.expect(name + "hidden", combined(rng, p.gradients[1]));
+      golden.expect(name + "bias", combined(rng, p.gradients[2].transpose()));
     }
   }
 }
 
 TEST(RecurrentNetwork, StatesAndGradientsAreTorchs) {
-  const std::pair<int, int> shapes[] = {{1, 2}, {2, 1}, {2, 2}, {3, 1}, {3, 2}};
-  const std::pair<int, int> sizes[] = {{5, 7}, {33, 32}, {1, 64}};
-  for (const auto& [layers, directions] : shapes) {
-    for (const auto& [inputs, units] : sizes) {
-      expect_parity<LstmCell>("lstm", layers, directions, inputs, units);
-      expect_parity<GruCell>("gru", layers, directions, inputs, units);
+  const GoldenFile lstm("lstm_stack.txt"), gru("gru_stack.txt");
+  for (const auto& [layers, directions] :
+       {std::pair<int, int>{1, 2}, {2, 1}, {2, 2}, {3, 1}, {3, 2}}) {
+    for (const Index inputs : {1, 5, 33}) {
+      for (const Index units : {7, 32, 64, 100}) {
+        expect_parity<LstmCell>(lstm, layers, directions, inputs, units);
+        expect_parity<GruCell>(gru, layers, directions, inputs, units);
+      }
     }
   }
-  expect_parity<LstmCell>("lstm", 2, 2, 5, 100);
-  expect_parity<GruCell>("gru", 2, 2, 5, 100);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 """Writes golden/lstm.txt and golden/gru.txt: states and gradients of torch's cells, ragged input.
+Of the states a random combination of the sequences, of the weights' gradients one of the columns.
 
     python tests/parity/recurrent_torch.py tests/parity/golden
 
@@ -12,32 +13,31 @@ from pathlib import Path
 import numpy as np
 import torch
 
-MASK = (1 << 64) - 1
-GOLDEN_RATIO = 0x9E3779B97F4A7C15
+GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 
 
 def mix(z):
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
-    return z ^ (z >> 31)
+    """z: [n] of uint64, whose products wrap around."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
 
 
 class Rng:
     """ecseq::Rng."""
 
     def __init__(self, seed):
-        self.state = mix((seed + GOLDEN_RATIO) & MASK)
+        self.state = mix(np.array([seed], dtype=np.uint64) + GOLDEN_RATIO)
 
     def matrix(self, rows, cols, bound):
-        values = []
-        for _ in range(rows * cols):
-            self.state = (self.state + GOLDEN_RATIO) & MASK
-            u = (mix(self.state) >> 11) * 2.0**-53
-            values.append(-bound + 2 * bound * u)
-        return np.array(values, dtype=np.float32).reshape(rows, cols)
+        states = self.state + GOLDEN_RATIO * np.arange(1, rows * cols + 1, dtype=np.uint64)
+        self.state = states[-1:]
+        u = (mix(states) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return (-bound + 2 * bound * u).astype(np.float32).reshape(rows, cols)
 
 
 LENGTHS = [3, 9, 1, 5, 9, 2, 6]
+SIZES = [(inputs, hidden) for inputs in (1, 5, 33) for hidden in (7, 32, 64, 100)]
 
 
 def write(out, name, tensor):
@@ -63,8 +63,7 @@ def case(out, cell, inputs, hidden):
     bias_hidden = rng.matrix(1, size, bound)
     coefficients = rng.matrix(len(LENGTHS), hidden, 1.0)
     columns = rng.matrix(size, 1, 1.0).astype(np.float64)
-    rows_input = rng.matrix(1, inputs, 1.0).astype(np.float64)
-    rows_hidden = rng.matrix(1, hidden, 1.0).astype(np.float64)
+    sequences = rng.matrix(1, len(LENGTHS), 1.0).astype(np.float64)
 
     module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[cell]
     network = module(inputs, hidden, batch_first=True).double()
@@ -82,20 +81,17 @@ def case(out, cell, inputs, hidden):
     grad_hidden = network.weight_hh_l0.grad.numpy().T
     grad_bias = joined(cell, network.bias_ih_l0.grad.numpy(), network.bias_hh_l0.grad.numpy())
     name = f"{inputs}x{hidden}"
-    write(out, f"{name}.state", state.detach().numpy())
+    write(out, f"{name}.state", sequences @ state.detach().numpy())
     write(out, f"{name}.bias", grad_bias)
-    write(out, f"{name}.input_rows", grad_input @ columns)
-    write(out, f"{name}.input_columns", rows_input @ grad_input)
-    write(out, f"{name}.hidden_rows", grad_hidden @ columns)
-    write(out, f"{name}.hidden_columns", rows_hidden @ grad_hidden)
+    write(out, f"{name}.input", grad_input @ columns)
+    write(out, f"{name}.hidden", grad_hidden @ columns)
 
 
 def main():
-    for cell, sizes in (("lstm", (7, 32, 64)), ("gru", (7, 32, 64, 100))):
+    for cell in ("lstm", "gru"):
         with open(Path(sys.argv[1]) / f"{cell}.txt", "w", encoding="ascii") as out:
-            for inputs in (1, 5, 33):
-                for hidden in sizes:
-                    case(out, cell, inputs, hidden)
+            for inputs, hidden in SIZES:
+                case(out, cell, inputs, hidden)
 
 
 if __name__ == "__main__":
