@@ -100,7 +100,7 @@ BENCHMARK_CAPTURE(forward, full, false)
     ->Unit(benchmark::kMicrosecond);
 BENCHMARK_CAPTURE(forward, ragged, true)->Args({512, 50, 32, 64})->Unit(benchmark::kMicrosecond);
 
-/// A whole step of nn::train: shards, loss, backward pass, reduction, clipping, AdamW.
+/// A whole step of nn::train: shards, loss, backward pass, reduction, clipping, Adam.
 void training_step(benchmark::State& state, bool ragged) {
   const Problem p(state, ragged);
   const SequencesView view = p.view();
