@@ -14,9 +14,29 @@ struct RecurrentStep {
   Scalar* cell_out = nullptr;       ///< [n, padded]; may be cell_in
   Scalar* hidden_out = nullptr;     ///< [n, hidden_stride]; must not be `row`
   Index hidden_stride = 0;
+  /// [n, projected_stride] sums that hold bias and inputs already, from `project_inputs`; null: the
+  /// inputs stand in `row`
+  const Scalar* projected = nullptr;
+  Index projected_stride = 0;
   Scalar* gates = nullptr;      ///< [n, 4 padded] what the cell keeps for its backward pass
   Scalar* cell_tanh = nullptr;  ///< [n, padded], likewise
 };
+
+/// What the sums of one time step start from, and how many inputs they still lack.
+template <class Scalar>
+struct RecurrentStart {
+  const Scalar* sums;  ///< [sequences, stride] in the order of `RecurrentWeights::bias`
+  Index stride;
+  Index inputs;
+};
+
+/// The start of sequence n and those after it.
+template <class Scalar, int Gates>
+ECSEQ_INLINE RecurrentStart<Scalar> recurrent_start(const RecurrentWeights<Scalar, Gates>& weights,
+                                                    const RecurrentStep<Scalar>& step, Index n) {
+  if (step.projected == nullptr) return {weights.bias, 0, weights.inputs};
+  return {step.projected + n * step.projected_stride, step.projected_stride, 0};
+}
 
 namespace detail {
 
@@ -52,12 +72,14 @@ void step_sequences(const Weights& weights, const RecurrentStep<Scalar>& step, I
 template <class Cell, class Scalar, int Sequences, int Blocks, bool Keep, class Weights>
 void step_few(const Weights& weights, const RecurrentStep<Scalar>& step) {
   Index block = 0;
-  for (; block + Blocks <= weights.blocks(); block += Blocks) {
-    Cell::template tile<Scalar, Sequences, Blocks, Keep>(weights, step, block, 0);
-  }
-  for (; block < weights.blocks(); ++block) {
-    Cell::template tile<Scalar, Sequences, 1, Keep>(weights, step, block, 0);
-  }
+  const auto run = [&]<int Width>() {
+    for (; block + Width <= weights.blocks(); block += Width) {
+      Cell::template tile<Scalar, Sequences, Width, Keep>(weights, step, block, 0);
+    }
+  };
+  run.template operator()<Blocks>();
+  if constexpr (Blocks > 2) run.template operator()<2>();
+  run.template operator()<1>();
 }
 
 }  // namespace detail
