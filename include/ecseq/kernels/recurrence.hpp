@@ -101,6 +101,7 @@ void recurrence_of_few(const typename Cell::template Weights<Scalar>& weights, c
     step.hidden_out = hidden[(t + 1) % 2];
     step.projected = projected + t % ahead * sums;
     step.projected_stride = ahead * sums;
+    step.descending = t % 2 == 1;
     recurrent_step<Cell, Scalar, false>(weights, step, active);
     const Index remaining = active_runs(run, active, t + 1);
     for (Index n = Every ? 0 : remaining; n < active; ++n) {

@@ -18,6 +18,9 @@ struct RecurrentStep {
   /// inputs stand in `row`
   const Scalar* projected = nullptr;
   Index projected_stride = 0;
+  /// Of few sequences: from the last block to the first. Steps that take turns begin with the
+  /// weights that the step before has left in the first-level cache.
+  bool descending = false;
   Scalar* gates = nullptr;      ///< [n, 4 padded] what the cell keeps for its backward pass
   Scalar* cell_tanh = nullptr;  ///< [n, padded], likewise
 };
@@ -68,18 +71,18 @@ void step_sequences(const Weights& weights, const RecurrentStep<Scalar>& step, I
   }
 }
 
-/// Few sequences alone would wait for each product's latency: several blocks go together.
-template <class Cell, class Scalar, int Sequences, int Blocks, bool Keep, class Weights>
+/// Few sequences alone would wait for each product's latency: two blocks go together.
+template <class Cell, class Scalar, int Sequences, bool Keep, class Weights>
 void step_few(const Weights& weights, const RecurrentStep<Scalar>& step) {
-  Index block = 0;
-  const auto run = [&]<int Width>() {
-    for (; block + Width <= weights.blocks(); block += Width) {
-      Cell::template tile<Scalar, Sequences, Width, Keep>(weights, step, block, 0);
+  const Index blocks = weights.blocks(), pairs = (blocks + 1) / 2;
+  for (Index i = 0; i < pairs; ++i) {
+    const Index block = 2 * (step.descending ? pairs - 1 - i : i);
+    if (block + 1 < blocks) {
+      Cell::template tile<Scalar, Sequences, 2, Keep>(weights, step, block, 0);
+    } else {
+      Cell::template tile<Scalar, Sequences, 1, Keep>(weights, step, block, 0);
     }
-  };
-  run.template operator()<Blocks>();
-  if constexpr (Blocks > 2) run.template operator()<2>();
-  run.template operator()<1>();
+  }
 }
 
 }  // namespace detail
@@ -90,11 +93,9 @@ template <class Cell, class Scalar, bool Keep>
 void recurrent_step(const typename Cell::template Weights<Scalar>& weights,
                     const RecurrentStep<Scalar>& step, Index count) {
   constexpr bool kMany = kRegisters == 32;
-  if (count == 1) {
-    return detail::step_few < Cell, Scalar, 1, kMany ? 4 : 2, Keep > (weights, step);
-  }
-  if (count == 2 && kMany) return detail::step_few<Cell, Scalar, 2, 2, Keep>(weights, step);
-  if (count == 3 && kMany) return detail::step_few<Cell, Scalar, 3, 2, Keep>(weights, step);
+  if (count == 1) return detail::step_few<Cell, Scalar, 1, Keep>(weights, step);
+  if (count == 2 && kMany) return detail::step_few<Cell, Scalar, 2, Keep>(weights, step);
+  if (count == 3 && kMany) return detail::step_few<Cell, Scalar, 3, Keep>(weights, step);
   // Widths as even as can be: 7 = 4 + 3 keeps the pipeline fuller than 6 + 1.
   const Index groups = (count + detail::kStepSequences - 1) / detail::kStepSequences;
   for (Index block = 0; block < weights.blocks(); ++block) {
