@@ -35,14 +35,15 @@ struct GatedRecurrentUnit {
     using V = Vec<Scalar>;
     const Index stride = step.row_stride, panel = weights.panel_size(), padded = weights.padded;
     const Scalar* w = weights.panels + block * panel;
+    const RecurrentStart<Scalar> start = recurrent_start(weights, step, n);
     V sum[Blocks][4][Sequences];  // reset, update, new of x, new of h
 #pragma GCC unroll 8
     for (int b = 0; b < Blocks; ++b) {
 #pragma GCC unroll 4
       for (int gate = 0; gate < 4; ++gate) {
-        const V start = load(weights.bias + ((block + b) * 4 + gate) * kWidth);
+        const Scalar* from = start.sums + ((block + b) * 4 + gate) * kWidth;
 #pragma GCC unroll 8
-        for (int s = 0; s < Sequences; ++s) sum[b][gate][s] = start;
+        for (int s = 0; s < Sequences; ++s) sum[b][gate][s] = load(from + s * start.stride);
       }
     }
     // `New`: the sum that the third gate's product goes to
@@ -64,8 +65,9 @@ struct GatedRecurrentUnit {
       }
     };
     const Scalar* row = step.row + n * stride;
+    accumulate.template operator()<2>(row + padded, start.inputs);
+    w = weights.hidden_panel(block);
     accumulate.template operator()<3>(row, weights.hidden);
-    accumulate.template operator()<2>(row + padded, weights.inputs);
 #pragma GCC unroll 8
     for (int b = 0; b < Blocks; ++b) {
 #pragma GCC unroll 8

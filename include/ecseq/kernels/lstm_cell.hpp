@@ -22,17 +22,18 @@ struct LstmCell {
     using V = Vec<Scalar>;
     const Index stride = step.row_stride, panel = weights.panel_size(), padded = weights.padded;
     const Scalar* w = weights.panels + block * panel;
+    const RecurrentStart<Scalar> start = recurrent_start(weights, step, n);
     V sum[Blocks][4][Sequences];
 #pragma GCC unroll 8
     for (int b = 0; b < Blocks; ++b) {
 #pragma GCC unroll 4
       for (int gate = 0; gate < 4; ++gate) {
-        const V start = load(weights.bias + ((block + b) * 4 + gate) * kWidth);
+        const Scalar* from = start.sums + ((block + b) * 4 + gate) * kWidth;
 #pragma GCC unroll 8
-        for (int s = 0; s < Sequences; ++s) sum[b][gate][s] = start;
+        for (int s = 0; s < Sequences; ++s) sum[b][gate][s] = load(from + s * start.stride);
       }
     }
-    // sum = b + W_h h_(t-1) + W_x x_t
+    // sum = b + W_x x_t + W_h h_(t-1)
     const auto accumulate = [&](const Scalar* values, Index count) ECSEQ_LAMBDA_INLINE {
       for (Index k = 0; k < count; ++k, w += 4 * kWidth) {
         V x[Sequences];
@@ -52,8 +53,9 @@ struct LstmCell {
       }
     };
     const Scalar* row = step.row + n * stride;
+    accumulate(row + padded, start.inputs);
+    w = weights.hidden_panel(block);
     accumulate(row, weights.hidden);
-    accumulate(row + padded, weights.inputs);
 #pragma GCC unroll 8
     for (int b = 0; b < Blocks; ++b) {
 #pragma GCC unroll 8

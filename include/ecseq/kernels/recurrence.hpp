@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ecseq/kernels/project_inputs.hpp"
 #include "ecseq/kernels/recurrent_step.hpp"
 
 namespace ecseq::kernels::inline ECSEQ_LEVEL {
@@ -51,12 +52,66 @@ Index recurrent_tile(const typename Cell::template Weights<Scalar>& weights) {
   return std::clamp<Index>(kBytes / bytes / kGroup * kGroup, 2 * kGroup, 48);
 }
 
+namespace detail {
+
+/// Up to this many sequences have their inputs projected ahead of the recurrence.
+inline constexpr Index kFewSequences = 2;
+/// Events projected at a time: several register tiles, and their sums stay near.
+inline constexpr Index kProjectedEvents = 24;
+
+}  // namespace detail
+
 /// Scalars `recurrence` needs as scratch, aligned to kVectorBytes.
 template <class Cell, class Scalar>
 Index recurrent_scratch_size(const typename Cell::template Weights<Scalar>& weights) {
-  return recurrent_tile<Cell, Scalar>(weights) *
-         (2 * weights.row_size() + Cell::kCells * weights.padded);
+  const Index states = 2 * weights.row_size() + Cell::kCells * weights.padded;
+  const Index projected = round_up<Scalar>(weights.inputs) + weights.projected_size();
+  return std::max(recurrent_tile<Cell, Scalar>(weights) * states,
+                  detail::kFewSequences * states + detail::kProjectedEvents * projected);
 }
+
+namespace detail {
+
+/// `recurrence` of `active` <= kFewSequences sequences. Alone, a sequence's steps are products of a
+/// matrix and a vector, which wait for the weights; so the inputs of many steps are multiplied
+/// first, several events to a weight, and each step is left with the hidden product.
+template <class Cell, bool Every, class Scalar, class Stage, class Emit>
+void recurrence_of_few(const typename Cell::template Weights<Scalar>& weights, const EventRun* run,
+                       Index active, const Stage& stage, const Emit& emit, Scalar* scratch) {
+  const Index padded = weights.padded, sums = weights.projected_size();
+  const Index row = round_up<Scalar>(weights.inputs);
+  Scalar* const hidden[2] = {scratch, scratch + active * padded};
+  Scalar* const cells = scratch + 2 * active * padded;
+  Scalar* const inputs = cells + active * Cell::kCells * padded;
+  Scalar* const projected = inputs + kProjectedEvents * row;
+  std::fill_n(scratch, active * (2 + Cell::kCells) * padded, Scalar(0));
+  const Index ahead = kProjectedEvents / active;
+  for (Index t = 0; active > 0; ++t) {
+    if (t % ahead == 0) {
+      for (Index n = 0; n < active; ++n) {
+        const Index count = std::min(ahead, run[n].length - t);
+        for (Index i = 0; i < count; ++i) stage(run[n], t + i, inputs + i * row);
+        project_inputs(weights, inputs, row, count, projected + n * ahead * sums);
+      }
+    }
+    RecurrentStep<Scalar> step;
+    step.row = hidden[t % 2];
+    step.row_stride = step.hidden_stride = padded;
+    step.cell_in = step.cell_out = cells;
+    step.hidden_out = hidden[(t + 1) % 2];
+    step.projected = projected + t % ahead * sums;
+    step.projected_stride = ahead * sums;
+    step.descending = t % 2 == 1;
+    recurrent_step<Cell, Scalar, false>(weights, step, active);
+    const Index remaining = active_runs(run, active, t + 1);
+    for (Index n = Every ? 0 : remaining; n < active; ++n) {
+      emit(run[n], t, step.hidden_out + n * padded);
+    }
+    active = remaining;
+  }
+}
+
+}  // namespace detail
 
 /// Runs a cell over sequences. runs: sorted by length, longest first. stage(run, t, to) writes
 /// the input of step t to `to` [inputs]; emit(run, t, h) gets the state [hidden] after step t, of
@@ -72,6 +127,10 @@ void recurrence(const typename Cell::template Weights<Scalar>& weights, const Ev
   for (Index begin = 0; begin < count; begin += tile) {
     const EventRun* run = runs + begin;
     Index active = std::min(tile, count - begin);
+    if (active <= detail::kFewSequences) {
+      detail::recurrence_of_few<Cell, Every>(weights, run, active, stage, emit, scratch);
+      continue;
+    }
     for (Index n = 0; n < active; ++n) std::fill_n(rows[0] + n * row, padded, Scalar(0));
     std::fill_n(cells, active * Cell::kCells * padded, Scalar(0));
     for (Index t = 0; active > 0; ++t) {

@@ -14,9 +14,32 @@ struct RecurrentStep {
   Scalar* cell_out = nullptr;       ///< [n, padded]; may be cell_in
   Scalar* hidden_out = nullptr;     ///< [n, hidden_stride]; must not be `row`
   Index hidden_stride = 0;
+  /// [n, projected_stride] sums that hold bias and inputs already, from `project_inputs`; null: the
+  /// inputs stand in `row`
+  const Scalar* projected = nullptr;
+  Index projected_stride = 0;
+  /// Of few sequences: from the last block to the first. Steps that take turns begin with the
+  /// weights that the step before has left in the first-level cache.
+  bool descending = false;
   Scalar* gates = nullptr;      ///< [n, 4 padded] what the cell keeps for its backward pass
   Scalar* cell_tanh = nullptr;  ///< [n, padded], likewise
 };
+
+/// What the sums of one time step start from, and how many inputs they still lack.
+template <class Scalar>
+struct RecurrentStart {
+  const Scalar* sums;  ///< [sequences, stride] in the order of `RecurrentWeights::bias`
+  Index stride;
+  Index inputs;
+};
+
+/// The start of sequence n and those after it.
+template <class Scalar, int Gates>
+ECSEQ_INLINE RecurrentStart<Scalar> recurrent_start(const RecurrentWeights<Scalar, Gates>& weights,
+                                                    const RecurrentStep<Scalar>& step, Index n) {
+  if (step.projected == nullptr) return {weights.bias, 0, weights.inputs};
+  return {step.projected + n * step.projected_stride, step.projected_stride, 0};
+}
 
 namespace detail {
 
@@ -48,15 +71,17 @@ void step_sequences(const Weights& weights, const RecurrentStep<Scalar>& step, I
   }
 }
 
-/// Few sequences alone would wait for each product's latency: several blocks go together.
-template <class Cell, class Scalar, int Sequences, int Blocks, bool Keep, class Weights>
+/// Few sequences alone would wait for each product's latency: two blocks go together.
+template <class Cell, class Scalar, int Sequences, bool Keep, class Weights>
 void step_few(const Weights& weights, const RecurrentStep<Scalar>& step) {
-  Index block = 0;
-  for (; block + Blocks <= weights.blocks(); block += Blocks) {
-    Cell::template tile<Scalar, Sequences, Blocks, Keep>(weights, step, block, 0);
-  }
-  for (; block < weights.blocks(); ++block) {
-    Cell::template tile<Scalar, Sequences, 1, Keep>(weights, step, block, 0);
+  const Index blocks = weights.blocks(), pairs = (blocks + 1) / 2;
+  for (Index i = 0; i < pairs; ++i) {
+    const Index block = 2 * (step.descending ? pairs - 1 - i : i);
+    if (block + 1 < blocks) {
+      Cell::template tile<Scalar, Sequences, 2, Keep>(weights, step, block, 0);
+    } else {
+      Cell::template tile<Scalar, Sequences, 1, Keep>(weights, step, block, 0);
+    }
   }
 }
 
@@ -68,11 +93,9 @@ template <class Cell, class Scalar, bool Keep>
 void recurrent_step(const typename Cell::template Weights<Scalar>& weights,
                     const RecurrentStep<Scalar>& step, Index count) {
   constexpr bool kMany = kRegisters == 32;
-  if (count == 1) {
-    return detail::step_few < Cell, Scalar, 1, kMany ? 4 : 2, Keep > (weights, step);
-  }
-  if (count == 2 && kMany) return detail::step_few<Cell, Scalar, 2, 2, Keep>(weights, step);
-  if (count == 3 && kMany) return detail::step_few<Cell, Scalar, 3, 2, Keep>(weights, step);
+  if (count == 1) return detail::step_few<Cell, Scalar, 1, Keep>(weights, step);
+  if (count == 2 && kMany) return detail::step_few<Cell, Scalar, 2, Keep>(weights, step);
+  if (count == 3 && kMany) return detail::step_few<Cell, Scalar, 3, Keep>(weights, step);
   // Widths as even as can be: 7 = 4 + 3 keeps the pipeline fuller than 6 + 1.
   const Index groups = (count + detail::kStepSequences - 1) / detail::kStepSequences;
   for (Index block = 0; block < weights.blocks(); ++block) {

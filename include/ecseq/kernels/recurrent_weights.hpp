@@ -10,8 +10,8 @@ namespace ecseq::kernels::inline ECSEQ_LEVEL {
 /// The weights of one recurrent layer in the order the step reads them. Refers to the caller's
 /// memory.
 ///
-/// A *block* is one vector of hidden units. `panels`: [blocks][hidden + inputs][Gates][lanes],
-/// rows of the hidden state first; `bias`: [blocks][kBiases][lanes]. Hidden units are padded to
+/// A *block* is one vector of hidden units. `panels`: [blocks][inputs + hidden][Gates][lanes],
+/// rows of the inputs first; `bias`: [blocks][kBiases][lanes]. Hidden units are padded to
 /// whole vectors with zero weights, which keeps the padding's state at exactly zero.
 ///
 /// An LSTM has the 4 gates input, forget, cell, output and a bias for each. A GRU has the 3 gates
@@ -28,7 +28,12 @@ struct RecurrentWeights {
 
   Index blocks() const { return padded / kLanes<Scalar>; }
   /// Scalars from one block's panel to the next.
-  Index panel_size() const { return (hidden + inputs) * Gates * kLanes<Scalar>; }
+  Index panel_size() const { return (inputs + hidden) * Gates * kLanes<Scalar>; }
+  const Scalar* hidden_panel(Index block) const {
+    return panels + block * panel_size() + inputs * Gates * kLanes<Scalar>;
+  }
+  /// Scalars of one event's row from `project_inputs`.
+  Index projected_size() const { return kBiases * padded; }
   /// Columns of the staging rows [h (padded), x (inputs), padding].
   Index row_size() const { return padded + round_up<Scalar>(inputs); }
 };
@@ -72,8 +77,8 @@ RecurrentWeights<Scalar, Gates> pack_recurrent(MatrixView<Scalar> weight_input,
     }
   };
   for (Index block = 0; block < out.blocks(); ++block) {
-    for (Index k = 0; k < out.hidden; ++k) place(weight_hidden.row(k), Gates, block);
     for (Index k = 0; k < out.inputs; ++k) place(weight_input.row(k), Gates, block);
+    for (Index k = 0; k < out.hidden; ++k) place(weight_hidden.row(k), Gates, block);
   }
   for (Index block = 0; block < out.blocks(); ++block) place(bias, out.kBiases, block);
   return out;
