@@ -1,0 +1,131 @@
+// Transformer encoder layers: inference and one training step beside the machine's limit, a large
+// sgemm of the same run: compare the FLOP rates. One thread.
+
+#include <benchmark/benchmark.h>
+
+#include <cmath>
+#include <vector>
+
+#include "ecseq/core/rng.hpp"
+#include "ecseq/kernels/flush_denormals.hpp"
+#include "ecseq/kernels/transformer.hpp"
+
+namespace {
+
+using namespace ecseq;
+
+Matrix<float> drawn(Index rows, Index cols, double bound, Rng& rng) {
+  Matrix<float> x(rows, cols);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.uniform(-bound, bound));
+  return x;
+}
+
+/// A layer's parameters.
+struct Layer {
+  Layer(Index width, Index hidden, Rng& rng) {
+    const double bound = 1.0 / std::sqrt(static_cast<double>(width));
+    const Index sizes[][2] = {{width, 3 * width}, {1, 3 * width}, {width, width},  {1, width},
+                              {width, hidden},    {1, hidden},    {hidden, width}, {1, width}};
+    for (const auto& [rows, cols] : sizes) values.push_back(drawn(rows, cols, bound, rng));
+    for (int norm = 0; norm < 2; ++norm) {
+      values.push_back(Matrix<float>::Ones(1, width));
+      values.push_back(Matrix<float>::Zero(1, width));
+    }
+  }
+  kernels::TransformerLayerMatrices matrices() const {
+    const auto& v = values;
+    return {v[0], v[1].data(), v[2],        v[3].data(), v[4],         v[5].data(),
+            v[6], v[7].data(), v[8].data(), v[9].data(), v[10].data(), v[11].data()};
+  }
+  std::vector<Matrix<float>> values;
+};
+
+/// Arguments: batch, events per sequence, width, heads, layers, hidden units of the feed-forward
+/// net.
+struct Problem {
+  explicit Problem(const benchmark::State& state)
+      : batch(state.range(0)),
+        length(state.range(1)),
+        width(state.range(2)),
+        heads(state.range(3)),
+        hidden(state.range(5)) {
+    for (Index layer = 0; layer < state.range(4); ++layer) layers.emplace_back(width, hidden, rng);
+    events = drawn(batch * length, width, 1.0, rng);
+    for (Index i = 0; i <= batch; ++i) offsets.push_back(i * length);
+  }
+  /// Of the forward pass, every query with every key.
+  double flops() const {
+    const Index layer = 4 * width * width + 2 * width * hidden + 2 * length * width;
+    return 2.0 * static_cast<double>(batch * length * layer * static_cast<Index>(layers.size()));
+  }
+  Rng rng{1};
+  Index batch, length, width, heads, hidden;
+  std::vector<Layer> layers;
+  Matrix<float> events;
+  std::vector<Index> offsets;
+};
+
+void report_flops(benchmark::State& state, double flops) {
+  state.counters["FLOP/s"] =
+      benchmark::Counter(flops, benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void sgemm(benchmark::State& state) {
+  const Index n = state.range(0);
+  const Matrix<float> a = Matrix<float>::Random(n, n), b = Matrix<float>::Random(n, n);
+  Matrix<float> c(n, n);
+  for (auto _ : state) {
+    c.noalias() = a * b;
+    benchmark::DoNotOptimize(c.data());
+  }
+  report_flops(state, 2.0 * static_cast<double>(n * n * n));
+}
+BENCHMARK(sgemm)->Arg(1024)->Unit(benchmark::kMillisecond);
+
+void forward(benchmark::State& state, const kernels::TransformerShape& like) {
+  const Problem p(state);
+  const kernels::FlushDenormals flush;
+  kernels::TransformerShape shape = like;
+  shape.heads = p.heads;
+  std::vector<kernels::TransformerLayerWeights> layers;
+  for (const Layer& layer : p.layers) layers.emplace_back(layer.matrices(), p.heads);
+  // Short sequences go together, so that the products have rows enough.
+  const Index group = std::max<Index>(1, 48 / p.length);
+  const Index stride = layers[0].stride(), rows = group * p.length;
+  Eigen::ArrayXf x(rows * stride);
+  Eigen::ArrayXf scratch(kernels::transformer_scratch_size(layers[0], shape, rows, p.length));
+  Matrix<float> last(p.batch, p.width);
+  for (auto _ : state) {
+    for (Index first = 0; first < p.batch; first += group) {
+      const Index count = std::min(group, p.batch - first);
+      for (Index i = 0; i < count * p.length; ++i) {
+        std::copy_n(p.events.row(first * p.length + i).data(), p.width, x.data() + i * stride);
+      }
+      for (const auto& layer : layers) {
+        kernels::transformer_layer(layer, shape, p.offsets.data() + first, count, x.data(),
+                                   scratch.data());
+      }
+      for (Index i = 0; i < count; ++i) {
+        std::copy_n(x.data() + ((i + 1) * p.length - 1) * stride, p.width,
+                    last.row(first + i).data());
+      }
+    }
+    benchmark::DoNotOptimize(last.data());
+  }
+  report_flops(state, p.flops());
+}
+
+void sizes(benchmark::internal::Benchmark* bench) {
+  bench->Args({64, 50, 64, 4, 2, 256})->Unit(benchmark::kMicrosecond);
+}
+BENCHMARK_CAPTURE(forward, relu, {})
+    ->Apply(sizes)
+    ->Args({64, 50, 64, 4, 2, 2048})
+    ->Args({1, 50, 64, 4, 2, 256})
+    ->Args({64, 5, 64, 4, 2, 256})
+    ->Args({64, 50, 60, 3, 2, 256})
+    ->Args({16, 500, 64, 4, 2, 256});
+BENCHMARK_CAPTURE(forward, gelu_causal_norm_first, {1, true, true, kernels::Activation::kGelu})
+    ->Apply(sizes);
+
+}  // namespace
