@@ -8,7 +8,7 @@
 
 #include "ecseq/core/rng.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
-#include "ecseq/kernels/transformer.hpp"
+#include "ecseq/nn/transformer_layer.hpp"
 
 namespace {
 
@@ -115,6 +115,53 @@ void forward(benchmark::State& state, const kernels::TransformerShape& like) {
   report_flops(state, p.flops());
 }
 
+/// The sum of all elements, a loss that costs nothing.
+struct Sum final : autograd::Operation<float> {
+  explicit Sum(autograd::Variable<float> given) : x(given) {}
+  void forward(autograd::Values<float> y) override { y(0, 0) = x.value().sum(); }
+  void backward(autograd::ConstValues<float>, autograd::ConstValues<float> dy) override {
+    x.gradient().array() += dy(0, 0);
+  }
+  autograd::Variable<float> x;
+};
+
+/// Forward and backward pass on the tape, `shard` sequences at a time, as nn::train runs it.
+void training(benchmark::State& state, const kernels::TransformerShape& like, Index shard) {
+  Problem p(state);
+  const kernels::FlushDenormals flush;
+  kernels::TransformerShape shape = like;
+  shape.heads = p.heads;
+  std::vector<Matrix<float>> gradients;
+  for (const Layer& layer : p.layers) {
+    for (const auto& value : layer.values) {
+      gradients.push_back(Matrix<float>::Zero(value.rows(), value.cols()));
+    }
+  }
+  autograd::Tape<float> tape;
+  for (auto _ : state) {
+    for (Index first = 0; first < p.batch; first += shard) {
+      tape.reset();
+      const Index count = std::min(shard, p.batch - first);
+      autograd::Variable<float> x = tape.constant(
+          MatrixView<float>(p.events.row(first * p.length).data(), count * p.length, p.width));
+      std::size_t gradient = 0;
+      for (const Layer& layer : p.layers) {
+        std::vector<autograd::Variable<float>> v;
+        for (const auto& value : layer.values) {
+          v.push_back(tape.leaf(value, gradients[gradient++].data()));
+        }
+        const nn::TransformerLayerVariables<float> variables{
+            {v[0], v[1]}, {v[2], v[3]}, {v[4], v[5]}, {v[6], v[7]}, {v[8], v[9]}, {v[10], v[11]}};
+        const std::span<const Index> offsets(p.offsets.data(), static_cast<std::size_t>(count) + 1);
+        x = nn::transformer_layer(x, offsets, variables, shape, 0.0, p.rng);
+      }
+      tape.backward(tape.apply<Sum>(1, 1, true, x));
+    }
+    benchmark::DoNotOptimize(gradients.data());
+  }
+  report_flops(state, 3.0 * p.flops());
+}
+
 void sizes(benchmark::internal::Benchmark* bench) {
   bench->Args({64, 50, 64, 4, 2, 256})->Unit(benchmark::kMicrosecond);
 }
@@ -126,6 +173,10 @@ BENCHMARK_CAPTURE(forward, relu, {})
     ->Args({64, 50, 60, 3, 2, 256})
     ->Args({16, 500, 64, 4, 2, 256});
 BENCHMARK_CAPTURE(forward, gelu_causal_norm_first, {1, true, true, kernels::Activation::kGelu})
+    ->Apply(sizes);
+BENCHMARK_CAPTURE(training, relu, {}, 64)->Apply(sizes)->Args({64, 50, 64, 4, 2, 2048});
+BENCHMARK_CAPTURE(training, relu_in_shards, {}, 8)->Apply(sizes)->Args({64, 50, 64, 4, 2, 2048});
+BENCHMARK_CAPTURE(training, gelu_causal_norm_first, {1, true, true, kernels::Activation::kGelu}, 64)
     ->Apply(sizes);
 
 }  // namespace
