@@ -27,8 +27,7 @@ ECSEQ_INLINE Normal<float> normal(Vec<float> x) {
   p = fma(u, p, broadcast(0.120667058f));
   p = fma(u, p, broadcast(0.111985638f));
   p = fma(u, p, broadcast(3.9682476e-5f));
-  const Vec<float> tail = e * p;
-  return {x < 0.0f ? tail : one - tail, e * broadcast(0.39894228f)};
+  return {x < 0.0f ? e * p : fma(-e, p, one), e * broadcast(0.39894228f)};
 }
 
 /// Gradients are checked in double: lane by lane through the C library.

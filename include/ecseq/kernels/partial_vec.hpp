@@ -1,6 +1,6 @@
 #pragma once
 
-#include <limits>
+#include <type_traits>
 
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/kernels/vec.hpp"
@@ -35,25 +35,44 @@ ECSEQ_INLINE void store_first(Scalar* p, Vec<Scalar> v, Index count) {
   std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(Scalar));
 }
 
-/// Sum of the lanes, always in the same order: halves onto each other.
-template <class Scalar>
-ECSEQ_INLINE Scalar sum_of_lanes(Vec<Scalar> v) {
+namespace detail {
+
+/// Halves of the vector onto each other until one element is left, in this order at every level.
+template <class Scalar, class Combine>
+ECSEQ_INLINE Scalar fold_lanes(Vec<Scalar> v, const Combine& combine) {
+#if defined(__FMA__)
+  if constexpr (std::is_same_v<Scalar, float>) {
+#if defined(__AVX512F__)
+    const auto high = (__m256)_mm512_extractf64x4_pd((__m512d)v, 1);
+    const __m256 eight = combine(_mm512_castps512_ps256((__m512)v), high);
+#else
+    const auto eight = (__m256)v;
+#endif
+    const __m128 four = combine(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = combine(four, _mm_movehl_ps(four, four));
+    return combine(two[0], two[1]);
+  }
+#endif
   Scalar lane[kLanes<Scalar>];
   store(lane, v);
   for (int half = kLanes<Scalar> / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) lane[l] += lane[l + half];
+    for (int l = 0; l < half; ++l) lane[l] = combine(lane[l], lane[l + half]);
   }
   return lane[0];
 }
 
+}  // namespace detail
+
+template <class Scalar>
+ECSEQ_INLINE Scalar sum_of_lanes(Vec<Scalar> v) {
+  const auto add = [](auto a, auto b) ECSEQ_LAMBDA_INLINE { return a + b; };
+  return detail::fold_lanes<Scalar>(v, add);
+}
+
 template <class Scalar>
 ECSEQ_INLINE Scalar max_of_lanes(Vec<Scalar> v) {
-  Scalar lane[kLanes<Scalar>];
-  store(lane, v);
-  for (int half = kLanes<Scalar> / 2; half > 0; half /= 2) {
-    for (int l = 0; l < half; ++l) lane[l] = lane[l] > lane[l + half] ? lane[l] : lane[l + half];
-  }
-  return lane[0];
+  const auto larger = [](auto a, auto b) ECSEQ_LAMBDA_INLINE { return a > b ? a : b; };
+  return detail::fold_lanes<Scalar>(v, larger);
 }
 
 }  // namespace ecseq::kernels::inline ECSEQ_LEVEL

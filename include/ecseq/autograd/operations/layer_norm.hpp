@@ -57,7 +57,8 @@ class LayerNorm final : public Operation<Scalar> {
       Scalar* dx = gradient_row(x_, i);
       for_each_vector(cols, [&](Index j, Index count) {
         const V g = kernels::load_first(gain + j, count) * kernels::load_first(d + j, count);
-        const V rest = g - mean - kernels::load_first(z + j, count) * along;
+        const V rest =
+            kernels::fma(kernels::load_first(z + j, count), kernels::broadcast(-along), g - mean);
         add_to(dx + j, rest * inverse_std_[i], count);
       });
     }
