@@ -3,12 +3,12 @@
 
 #include <benchmark/benchmark.h>
 
-#include <cmath>
+#include <string>
 #include <vector>
 
 #include "ecseq/core/rng.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
-#include "ecseq/nn/transformer_layer.hpp"
+#include "ecseq/nn/transformer_parameters.hpp"
 
 namespace {
 
@@ -20,26 +20,6 @@ Matrix<float> drawn(Index rows, Index cols, double bound, Rng& rng) {
   return x;
 }
 
-/// A layer's parameters.
-struct Layer {
-  Layer(Index width, Index hidden, Rng& rng) {
-    const double bound = 1.0 / std::sqrt(static_cast<double>(width));
-    const Index sizes[][2] = {{width, 3 * width}, {1, 3 * width}, {width, width},  {1, width},
-                              {width, hidden},    {1, hidden},    {hidden, width}, {1, width}};
-    for (const auto& [rows, cols] : sizes) values.push_back(drawn(rows, cols, bound, rng));
-    for (int norm = 0; norm < 2; ++norm) {
-      values.push_back(Matrix<float>::Ones(1, width));
-      values.push_back(Matrix<float>::Zero(1, width));
-    }
-  }
-  kernels::TransformerLayerMatrices matrices() const {
-    const auto& v = values;
-    return {v[0], v[1].data(), v[2],        v[3].data(), v[4],         v[5].data(),
-            v[6], v[7].data(), v[8].data(), v[9].data(), v[10].data(), v[11].data()};
-  }
-  std::vector<Matrix<float>> values;
-};
-
 /// Arguments: batch, events per sequence, width, heads, layers, hidden units of the feed-forward
 /// net.
 struct Problem {
@@ -49,7 +29,10 @@ struct Problem {
         width(state.range(2)),
         heads(state.range(3)),
         hidden(state.range(5)) {
-    for (Index layer = 0; layer < state.range(4); ++layer) layers.emplace_back(width, hidden, rng);
+    for (Index layer = 0; layer < state.range(4); ++layer) {
+      layers.push_back(nn::add_transformer_layer(parameters, "layer" + std::to_string(layer), width,
+                                                 hidden, rng));
+    }
     events = drawn(batch * length, width, 1.0, rng);
     for (Index i = 0; i <= batch; ++i) offsets.push_back(i * length);
   }
@@ -60,7 +43,8 @@ struct Problem {
   }
   Rng rng{1};
   Index batch, length, width, heads, hidden;
-  std::vector<Layer> layers;
+  nn::Parameters<float> parameters;
+  std::vector<nn::TransformerLayerParameters> layers;
   Matrix<float> events;
   std::vector<Index> offsets;
 };
@@ -88,7 +72,7 @@ void forward(benchmark::State& state, const kernels::TransformerShape& like) {
   kernels::TransformerShape shape = like;
   shape.heads = p.heads;
   std::vector<kernels::TransformerLayerWeights> layers;
-  for (const Layer& layer : p.layers) layers.emplace_back(layer.matrices(), p.heads);
+  for (const auto& layer : p.layers) layers.emplace_back(layer.matrices(p.parameters), p.heads);
   // Short sequences go together, so that the products have rows enough.
   const Index group = std::max<Index>(1, 48 / p.length);
   const Index stride = layers[0].stride(), rows = group * p.length;
@@ -131,12 +115,7 @@ void training(benchmark::State& state, const kernels::TransformerShape& like, In
   const kernels::FlushDenormals flush;
   kernels::TransformerShape shape = like;
   shape.heads = p.heads;
-  std::vector<Matrix<float>> gradients;
-  for (const Layer& layer : p.layers) {
-    for (const auto& value : layer.values) {
-      gradients.push_back(Matrix<float>::Zero(value.rows(), value.cols()));
-    }
-  }
+  std::vector<float> gradient(p.parameters.flat().size());
   autograd::Tape<float> tape;
   for (auto _ : state) {
     for (Index first = 0; first < p.batch; first += shard) {
@@ -144,20 +123,14 @@ void training(benchmark::State& state, const kernels::TransformerShape& like, In
       const Index count = std::min(shard, p.batch - first);
       autograd::Variable<float> x = tape.constant(
           MatrixView<float>(p.events.row(first * p.length).data(), count * p.length, p.width));
-      std::size_t gradient = 0;
-      for (const Layer& layer : p.layers) {
-        std::vector<autograd::Variable<float>> v;
-        for (const auto& value : layer.values) {
-          v.push_back(tape.leaf(value, gradients[gradient++].data()));
-        }
-        const nn::TransformerLayerVariables<float> variables{
-            {v[0], v[1]}, {v[2], v[3]}, {v[4], v[5]}, {v[6], v[7]}, {v[8], v[9]}, {v[10], v[11]}};
-        const std::span<const Index> offsets(p.offsets.data(), static_cast<std::size_t>(count) + 1);
-        x = nn::transformer_layer(x, offsets, variables, shape, 0.0, p.rng);
+      const nn::BoundParameters<float> bound(tape, p.parameters, gradient);
+      const std::span<const Index> offsets(p.offsets.data(), static_cast<std::size_t>(count) + 1);
+      for (const auto& layer : p.layers) {
+        x = nn::transformer_layer(x, offsets, layer.variables(bound), shape, 0.0, p.rng);
       }
       tape.backward(tape.apply<Sum>(1, 1, true, x));
     }
-    benchmark::DoNotOptimize(gradients.data());
+    benchmark::DoNotOptimize(gradient.data());
   }
   report_flops(state, 3.0 * p.flops());
 }

@@ -1,5 +1,3 @@
-#include "ecseq/nn/transformer_layer.hpp"
-
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "ecseq/nn/positions.hpp"
+#include "ecseq/nn/transformer_parameters.hpp"
 #include "expect_refused.hpp"
 #include "gradient_check.hpp"
 
@@ -331,6 +330,53 @@ TEST(TransformerKernel, LaterEventsDoNotReachACausalResult) {
       EXPECT_EQ(infer(stack.layers, shape, events.topRows(changed), {0, changed}),
                 Matrix<float>(before.topRows(changed)));
     }
+  }
+}
+
+TEST(TransformerParameters, TrainingAndInferenceSeeTheSameLayer) {
+  Rng rng(8), drops(1);
+  nn::Parameters<float> parameters;
+  const auto layer = nn::add_transformer_layer(parameters, "layer0", 12, 20, rng);
+  // A norm that does nothing would hide a gain taken for a bias.
+  for (float& value : parameters.flat()) value += static_cast<float>(rng.uniform(-0.3, 0.3));
+  const TransformerShape shape{3, false, false, Activation::kGelu};
+  const Matrix<float> events = uniform(rng, 35, 12, 1.0);
+  Tape<float> tape;
+  std::vector<float> gradient(parameters.flat().size());
+  const nn::BoundParameters<float> bound(tape, parameters, gradient);
+  const Matrix<float> expected = nn::transformer_layer(tape.constant(events), kOffsets,
+                                                       layer.variables(bound), shape, 0.0, drops)
+                                     .value();
+  const std::vector<kernels::TransformerLayerWeights> weights{{layer.matrices(parameters), 3}};
+  EXPECT_TRUE(infer(weights, shape, events, kOffsets).isApprox(expected, 1e-5F));
+}
+
+TEST(TransformerParameters, AreDrawnWithinTorchsBounds) {
+  Rng rng(9);
+  nn::Parameters<float> parameters;
+  nn::add_transformer_layer(parameters, "layer0", 16, 64, rng);
+  const auto most = [&](const std::string& name) {
+    const auto view = parameters.view(parameters.find("layer0." + name));
+    return view.eigen().cwiseAbs().maxCoeff();
+  };
+  const std::pair<const char*, double> bounds[] = {{"in_projection.weight", std::sqrt(6.0 / 64)},
+                                                   {"out_projection.weight", 0.25},
+                                                   {"feed_forward_in.weight", 0.25},
+                                                   {"feed_forward_in.bias", 0.25},
+                                                   {"feed_forward_out.weight", 0.125},
+                                                   {"feed_forward_out.bias", 0.125}};
+  for (const auto& [name, bound] : bounds) {
+    EXPECT_LE(most(name), bound) << name;
+    EXPECT_GE(most(name), 0.8 * bound) << name;
+  }
+  for (const char* name : {"in_projection.bias", "out_projection.bias", "norm_attention.bias",
+                           "norm_feed_forward.bias"}) {
+    EXPECT_EQ(most(name), 0.0F) << name;
+  }
+  for (const char* name : {"norm_attention.gain", "norm_feed_forward.gain"}) {
+    EXPECT_TRUE(
+        (parameters.view(parameters.find(std::string("layer0.") + name)).eigen().array() == 1.0F)
+            .all());
   }
 }
 
