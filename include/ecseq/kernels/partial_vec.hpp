@@ -35,6 +35,19 @@ ECSEQ_INLINE void store_first(Scalar* p, Vec<Scalar> v, Index count) {
   std::memcpy(p, &v, static_cast<std::size_t>(count) * sizeof(Scalar));
 }
 
+/// Adds the first `count` lanes to what is there.
+template <class Scalar>
+ECSEQ_INLINE void add_first(Scalar* p, Vec<Scalar> v, Index count) {
+  store_first<Scalar>(p, load_first(p, count) + v, count);
+}
+
+/// body(first, count) for the whole vectors of a row of `size`, then for what is left.
+template <class Scalar, class Body>
+ECSEQ_INLINE void for_each_vector(Index size, const Body& body) {
+  constexpr Index kWidth = kLanes<Scalar>;
+  for (Index i = 0; i < size; i += kWidth) body(i, i + kWidth <= size ? kWidth : size - i);
+}
+
 namespace detail {
 
 /// Halves of the vector onto each other until one element is left, in this order at every level.

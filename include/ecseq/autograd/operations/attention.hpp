@@ -118,7 +118,8 @@ class Attention final : public Operation<Scalar> {
         for_each_query_block(head, [&](Index first, Index end, Index visible) {
           times(head, first, end, visible, dweights, right, key_size(),
                 [&](Index row, Index at, Index count, V sum) {
-                  add_to(gradient_rows(q_, head.query + row, head.head) + at, sum, count);
+                  kernels::add_first<Scalar>(gradient_rows(q_, head.query + row, head.head) + at,
+                                             sum, count);
                 });
         });
       }
@@ -200,15 +201,11 @@ class Attention final : public Operation<Scalar> {
       std::fill(std::copy_n(from, cols, to), to + padded(cols), Scalar(0));
     }
   }
-  static void add_to(Scalar* to, V sum, Index count) {
-    kernels::store_first<Scalar>(to, kernels::load_first(to, count) + sum, count);
-  }
   static Scalar dot(const Scalar* a, const Scalar* b, Index size) {
     V sum{};
-    for (Index j = 0; j < size; j += kWidth) {
-      const Index count = std::min(kWidth, size - j);
+    kernels::for_each_vector<Scalar>(size, [&](Index j, Index count) {
       sum = kernels::fma(kernels::load_first(a + j, count), kernels::load_first(b + j, count), sum);
-    }
+    });
     return kernels::sum_of_lanes<Scalar>(sum);
   }
 
@@ -251,8 +248,9 @@ class Attention final : public Operation<Scalar> {
           head.n_queries - query, {first, end - first, 0, padded(cols) / kWidth},
           [](Index, Index) ECSEQ_LAMBDA_INLINE { return V{}; },
           [&](Index row, Index panel, V sum) ECSEQ_LAMBDA_INLINE {
-            add_to(gradient_rows(to, head.key + row, head.head) + panel * kWidth, sum,
-                   std::min(kWidth, cols - panel * kWidth));
+            kernels::add_first<Scalar>(
+                gradient_rows(to, head.key + row, head.head) + panel * kWidth, sum,
+                std::min(kWidth, cols - panel * kWidth));
           });
     });
   }

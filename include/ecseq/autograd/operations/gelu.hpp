@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "ecseq/autograd/tape.hpp"
 #include "ecseq/kernels/gelu.hpp"
 #include "ecseq/kernels/partial_vec.hpp"
@@ -17,7 +15,7 @@ class Gelu final : public Operation<Scalar> {
 
   void forward(Values<Scalar> y) override {
     const Scalar* x = x_.value().data();
-    for_each_vector(y.size(), [&](Index i, Index count) {
+    kernels::for_each_vector<Scalar>(y.size(), [&](Index i, Index count) {
       const auto v = kernels::load_first(x + i, count);
       kernels::store_first<Scalar>(y.data() + i, kernels::gelu<Scalar>(v), count);
     });
@@ -27,21 +25,13 @@ class Gelu final : public Operation<Scalar> {
   void backward(ConstValues<Scalar>, ConstValues<Scalar> dy) override {
     const Scalar* x = x_.value().data();
     Scalar* dx = x_.gradient().data();
-    for_each_vector(dy.size(), [&](Index i, Index count) {
+    kernels::for_each_vector<Scalar>(dy.size(), [&](Index i, Index count) {
       const auto slope = kernels::gelu_slope<Scalar>(kernels::load_first(x + i, count));
-      const auto sum = kernels::fma(kernels::load_first(dy.data() + i, count), slope,
-                                    kernels::load_first(dx + i, count));
-      kernels::store_first<Scalar>(dx + i, sum, count);
+      kernels::add_first<Scalar>(dx + i, kernels::load_first(dy.data() + i, count) * slope, count);
     });
   }
 
  private:
-  /// body(first, elements) for whole vectors, then for what is left.
-  template <class Body>
-  static void for_each_vector(Index size, const Body& body) {
-    constexpr Index kWidth = kernels::kLanes<Scalar>;
-    for (Index i = 0; i < size; i += kWidth) body(i, std::min(kWidth, size - i));
-  }
   Variable<Scalar> x_;
 };
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-
 #include "ecseq/autograd/operations/rows.hpp"
 #include "ecseq/kernels/layer_norm.hpp"
 
@@ -42,39 +40,30 @@ class LayerNorm final : public Operation<Scalar> {
     for (Index i = 0; i < dy.rows(); ++i) {
       const Scalar *z = normalised_ + i * cols, *d = dy.data() + i * cols;
       V sum{}, sum_along{};
-      for_each_vector(cols, [&](Index j, Index count) {
+      kernels::for_each_vector<Scalar>(cols, [&](Index j, Index count) {
         const V d_j = kernels::load_first(d + j, count), z_j = kernels::load_first(z + j, count);
         const V g = kernels::load_first(gain + j, count) * d_j;
         sum += g;
         sum_along = kernels::fma(g, z_j, sum_along);
-        if (dgain != nullptr) add_to(dgain + j, d_j * z_j, count);
-        if (dbias != nullptr) add_to(dbias + j, d_j, count);
+        if (dgain != nullptr) kernels::add_first<Scalar>(dgain + j, d_j * z_j, count);
+        if (dbias != nullptr) kernels::add_first<Scalar>(dbias + j, d_j, count);
       });
       if (!x_.needs_gradient()) continue;
       const auto size = static_cast<Scalar>(cols);
       const Scalar mean = kernels::sum_of_lanes<Scalar>(sum) / size;
       const Scalar along = kernels::sum_of_lanes<Scalar>(sum_along) / size;
       Scalar* dx = gradient_row(x_, i);
-      for_each_vector(cols, [&](Index j, Index count) {
+      kernels::for_each_vector<Scalar>(cols, [&](Index j, Index count) {
         const V g = kernels::load_first(gain + j, count) * kernels::load_first(d + j, count);
         const V rest =
             kernels::fma(kernels::load_first(z + j, count), kernels::broadcast(-along), g - mean);
-        add_to(dx + j, rest * inverse_std_[i], count);
+        kernels::add_first<Scalar>(dx + j, rest * inverse_std_[i], count);
       });
     }
   }
 
  private:
   using V = kernels::Vec<Scalar>;
-  /// body(first column, columns) for whole vectors of a row, then for what is left.
-  template <class Body>
-  static void for_each_vector(Index cols, const Body& body) {
-    constexpr Index kWidth = kernels::kLanes<Scalar>;
-    for (Index j = 0; j < cols; j += kWidth) body(j, std::min(kWidth, cols - j));
-  }
-  static void add_to(Scalar* to, V v, Index count) {
-    kernels::store_first<Scalar>(to, kernels::load_first(to, count) + v, count);
-  }
 
   Variable<Scalar> x_, gain_, bias_;
   Scalar epsilon_;
