@@ -1,10 +1,10 @@
 #pragma once
 
-#include <cmath>
-
 #include "ecseq/autograd/tape.hpp"
+#include "ecseq/kernels/gelu.hpp"
+#include "ecseq/kernels/partial_vec.hpp"
 
-namespace ecseq::autograd {
+namespace ecseq::autograd::inline ECSEQ_LEVEL {
 
 /// y = x Phi(x), Phi(x) = (1 + erf(x / sqrt(2))) / 2, element by element (Hendrycks and Gimpel
 /// 2016, the exact form).  x: [n, d]
@@ -15,24 +15,23 @@ class Gelu final : public Operation<Scalar> {
 
   void forward(Values<Scalar> y) override {
     const Scalar* x = x_.value().data();
-    for (Index i = 0; i < y.size(); ++i) y.data()[i] = x[i] * distribution(x[i]);
+    kernels::for_each_vector<Scalar>(y.size(), [&](Index i, Index count) {
+      const auto v = kernels::load_first(x + i, count);
+      kernels::store_first<Scalar>(y.data() + i, kernels::gelu<Scalar>(v), count);
+    });
   }
 
   // dx = dy (Phi(x) + x phi(x)),  phi(x) = exp(-x^2 / 2) / sqrt(2 pi)
   void backward(ConstValues<Scalar>, ConstValues<Scalar> dy) override {
     const Scalar* x = x_.value().data();
     Scalar* dx = x_.gradient().data();
-    for (Index i = 0; i < dy.size(); ++i)
-      dx[i] += dy.data()[i] * (distribution(x[i]) + x[i] * density(x[i]));
+    kernels::for_each_vector<Scalar>(dy.size(), [&](Index i, Index count) {
+      const auto slope = kernels::gelu_slope<Scalar>(kernels::load_first(x + i, count));
+      kernels::add_first<Scalar>(dx + i, kernels::load_first(dy.data() + i, count) * slope, count);
+    });
   }
 
  private:
-  static Scalar distribution(Scalar x) {
-    return Scalar(0.5) * (Scalar(1) + std::erf(x * Scalar(0.70710678118654752)));
-  }
-  static Scalar density(Scalar x) {
-    return Scalar(0.39894228040143268) * std::exp(Scalar(-0.5) * x * x);
-  }
   Variable<Scalar> x_;
 };
 
@@ -41,4 +40,4 @@ Variable<Scalar> gelu(Variable<Scalar> x) {
   return x.tape().template apply<Gelu<Scalar>>(x.rows(), x.cols(), x.needs_gradient(), x);
 }
 
-}  // namespace ecseq::autograd
+}  // namespace ecseq::autograd::inline ECSEQ_LEVEL

@@ -1,18 +1,16 @@
 #pragma once
 
-#include <cmath>
-
 #include "ecseq/autograd/operations/rows.hpp"
+#include "ecseq/kernels/layer_norm.hpp"
 
-namespace ecseq::autograd {
+namespace ecseq::autograd::inline ECSEQ_LEVEL {
 
 /// y_i = gain * z_i + bias with z_i = (x_i - mean(x_i)) / sqrt(variance(x_i) + epsilon), over the
 /// columns of each row (Ba, Kiros and Hinton 2016).  x: [n, d], gain, bias: [1, d], y: [n, d]
 template <class Scalar>
 class LayerNorm final : public Operation<Scalar> {
  public:
-  using V = Variable<Scalar>;
-  LayerNorm(V x, V gain, V bias, Scalar epsilon)
+  LayerNorm(Variable<Scalar> x, Variable<Scalar> gain, Variable<Scalar> bias, Scalar epsilon)
       : x_(x), gain_(gain), bias_(bias), epsilon_(epsilon) {}
 
   void forward(Values<Scalar> y) override {
@@ -21,17 +19,14 @@ class LayerNorm final : public Operation<Scalar> {
     inverse_std_ = x_.tape().scratch(y.rows());
     const Scalar *gain = value_row(gain_, 0), *bias = value_row(bias_, 0);
     for (Index i = 0; i < y.rows(); ++i) {
-      const Scalar* x = value_row(x_, i);
-      Scalar mean = 0, squares = 0;
-      for (Index j = 0; j < cols; ++j) mean += x[j];
-      mean /= static_cast<Scalar>(cols);
-      for (Index j = 0; j < cols; ++j) squares += (x[j] - mean) * (x[j] - mean);
-      inverse_std_[i] = Scalar(1) / std::sqrt(squares / static_cast<Scalar>(cols) + epsilon_);
-      Scalar* z = normalised_ + i * cols;
-      for (Index j = 0; j < cols; ++j) {
-        z[j] = (x[j] - mean) * inverse_std_[i];
-        y(i, j) = gain[j] * z[j] + bias[j];
-      }
+      Scalar *z = normalised_ + i * cols, *out = y.data() + i * cols;
+      inverse_std_[i] = kernels::normalise_row(
+          value_row(x_, i), cols, epsilon_, [&](Index j, Index count, V normalised) {
+            kernels::store_first<Scalar>(z + j, normalised, count);
+            const V shifted = kernels::fma(kernels::load_first(gain + j, count), normalised,
+                                           kernels::load_first(bias + j, count));
+            kernels::store_first<Scalar>(out + j, shifted, count);
+          });
     }
   }
 
@@ -40,34 +35,37 @@ class LayerNorm final : public Operation<Scalar> {
   void backward(ConstValues<Scalar>, ConstValues<Scalar> dy) override {
     const Index cols = dy.cols();
     const Scalar* gain = value_row(gain_, 0);
+    Scalar* dgain = gain_.needs_gradient() ? gradient_row(gain_, 0) : nullptr;
+    Scalar* dbias = bias_.needs_gradient() ? gradient_row(bias_, 0) : nullptr;
     for (Index i = 0; i < dy.rows(); ++i) {
-      const Scalar* z = normalised_ + i * cols;
-      if (x_.needs_gradient()) {
-        Scalar* dx = gradient_row(x_, i);
-        Scalar mean = 0, along = 0;
-        for (Index j = 0; j < cols; ++j) {
-          mean += gain[j] * dy(i, j);
-          along += gain[j] * dy(i, j) * z[j];
-        }
-        mean /= static_cast<Scalar>(cols);
-        along /= static_cast<Scalar>(cols);
-        for (Index j = 0; j < cols; ++j) {
-          dx[j] += inverse_std_[i] * (gain[j] * dy(i, j) - mean - z[j] * along);
-        }
-      }
-      if (gain_.needs_gradient()) {
-        Scalar* dgain = gradient_row(gain_, 0);
-        for (Index j = 0; j < cols; ++j) dgain[j] += dy(i, j) * z[j];
-      }
-      if (bias_.needs_gradient()) {
-        Scalar* dbias = gradient_row(bias_, 0);
-        for (Index j = 0; j < cols; ++j) dbias[j] += dy(i, j);
-      }
+      const Scalar *z = normalised_ + i * cols, *d = dy.data() + i * cols;
+      V sum{}, sum_along{};
+      kernels::for_each_vector<Scalar>(cols, [&](Index j, Index count) {
+        const V d_j = kernels::load_first(d + j, count), z_j = kernels::load_first(z + j, count);
+        const V g = kernels::load_first(gain + j, count) * d_j;
+        sum += g;
+        sum_along = kernels::fma(g, z_j, sum_along);
+        if (dgain != nullptr) kernels::add_first<Scalar>(dgain + j, d_j * z_j, count);
+        if (dbias != nullptr) kernels::add_first<Scalar>(dbias + j, d_j, count);
+      });
+      if (!x_.needs_gradient()) continue;
+      const auto size = static_cast<Scalar>(cols);
+      const Scalar mean = kernels::sum_of_lanes<Scalar>(sum) / size;
+      const Scalar along = kernels::sum_of_lanes<Scalar>(sum_along) / size;
+      Scalar* dx = gradient_row(x_, i);
+      kernels::for_each_vector<Scalar>(cols, [&](Index j, Index count) {
+        const V g = kernels::load_first(gain + j, count) * kernels::load_first(d + j, count);
+        const V rest =
+            kernels::fma(kernels::load_first(z + j, count), kernels::broadcast(-along), g - mean);
+        kernels::add_first<Scalar>(dx + j, rest * inverse_std_[i], count);
+      });
     }
   }
 
  private:
-  V x_, gain_, bias_;
+  using V = kernels::Vec<Scalar>;
+
+  Variable<Scalar> x_, gain_, bias_;
   Scalar epsilon_;
   Scalar* normalised_ = nullptr;   ///< z: [n, d]
   Scalar* inverse_std_ = nullptr;  ///< [n]
@@ -84,4 +82,4 @@ Variable<Scalar> layer_norm(Variable<Scalar> x, Variable<Scalar> gain, Variable<
       gain, bias, static_cast<Scalar>(epsilon));
 }
 
-}  // namespace ecseq::autograd
+}  // namespace ecseq::autograd::inline ECSEQ_LEVEL

@@ -1,11 +1,13 @@
 #pragma once
 
-#include <cmath>
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "ecseq/autograd/operations/rows.hpp"
+#include "ecseq/kernels/softmax.hpp"
 
-namespace ecseq::autograd {
+namespace ecseq::autograd::inline ECSEQ_LEVEL {
 
 /// y_ij = m_ij exp(x_ij) / sum_k m_ik exp(x_ik); a row whose mask is all 0 gives zeros.
 /// x, y: [n, d], mask m: [n, d] of 0 and 1, or empty (all 1)
@@ -16,22 +18,24 @@ class MaskedSoftmax final : public Operation<Scalar> {
 
   // exp(x - largest of the row) cannot overflow
   void forward(Values<Scalar> y) override {
+    constexpr Scalar kForbidden = -std::numeric_limits<Scalar>::infinity();
+    const Index cols = y.cols();
+    Scalar* row = x_.tape().scratch(kernels::round_up<Scalar>(cols));
     for (Index i = 0; i < y.rows(); ++i) {
       const Scalar* x = value_row(x_, i);
-      Scalar* out = y.data() + i * y.cols();
-      Scalar largest = 0, sum = 0;
       bool any = false;
-      for (Index j = 0; j < y.cols(); ++j) {
-        if (!allowed(i, j)) continue;
-        largest = !any || x[j] > largest ? x[j] : largest;
-        any = true;
+      for (Index j = 0; j < cols; ++j) {
+        row[j] = allowed(i, j) ? x[j] : kForbidden;
+        any |= allowed(i, j);
       }
-      for (Index j = 0; j < y.cols(); ++j) {
-        out[j] = allowed(i, j) ? std::exp(x[j] - largest) : Scalar(0);
-        sum += out[j];
+      Scalar* out = y.data() + i * cols;
+      if (!any) {
+        std::fill_n(out, cols, Scalar(0));
+        continue;
       }
-      if (!any) continue;
-      for (Index j = 0; j < y.cols(); ++j) out[j] /= sum;
+      const Scalar largest = kernels::largest_of(row, cols);
+      const Scalar sum = kernels::exponentials(row, cols, largest, Scalar(1));
+      for (Index j = 0; j < cols; ++j) out[j] = row[j] / sum;
     }
   }
 
@@ -65,4 +69,4 @@ Variable<Scalar> softmax(Variable<Scalar> x) {
   return masked_softmax(x, std::span<const std::uint8_t>());
 }
 
-}  // namespace ecseq::autograd
+}  // namespace ecseq::autograd::inline ECSEQ_LEVEL

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <algorithm>
+
+#include "ecseq/kernels/product.hpp"
+
+namespace ecseq::kernels::inline ECSEQ_LEVEL {
+
+/// The weights and bias of x W + b as `product` reads them fastest: panels of one vector of output
+/// columns, [panels][in][lanes]. Columns that only fill the last vector have weight and bias 0.
+class PackedMatrix {
+ public:
+  PackedMatrix() = default;
+  /// weight: [in, out]; bias: [out]; the result has at least `columns` columns, the rest zeros.
+  PackedMatrix(MatrixView<float> weight, const float* bias, Index columns = 0)
+      : in_(weight.rows), out_(weight.cols) {
+    constexpr Index kWidth = kLanes<float>;
+    panels_ = round_up<float>(std::max(out_, columns)) / kWidth;
+    weight_ = Eigen::ArrayXf::Zero(panels_ * in_ * kWidth);
+    bias_ = Eigen::ArrayXf::Zero(panels_ * kWidth);
+    std::copy_n(bias, out_, bias_.data());
+    for (Index k = 0; k < in_; ++k) {
+      for (Index j = 0; j < out_; ++j) {
+        weight_[(j / kWidth * in_ + k) * kWidth + j % kWidth] = weight(k, j);
+      }
+    }
+  }
+
+  Index in() const { return in_; }
+  Index out() const { return out_; }
+  Index panels() const { return panels_; }
+  /// Columns of the result, with padding.
+  Index padded() const { return panels_ * kLanes<float>; }
+  /// W from row `first` on.
+  RightFactor<float> right(Index first = 0) const {
+    return {weight_.data() + first * kLanes<float>, kLanes<float>, in_ * kLanes<float>};
+  }
+  Vec<float> bias(Index panel) const { return load(bias_.data() + panel * kLanes<float>); }
+
+ private:
+  Index in_ = 0;
+  Index out_ = 0;
+  Index panels_ = 0;
+  Eigen::ArrayXf weight_;
+  Eigen::ArrayXf bias_;
+};
+
+}  // namespace ecseq::kernels::inline ECSEQ_LEVEL
