@@ -27,6 +27,21 @@ function(ecseq_library_settings target level)
                         CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
+# ecseq_shared_library_settings(target): what a shared build of the library needs beside that.
+function(ecseq_shared_library_settings target)
+  set_target_properties(
+    ${target} PROPERTIES VERSION ${PROJECT_VERSION}
+                         SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+                         CXX_VISIBILITY_PRESET default)
+  if(NOT APPLE)
+    # FAISS is linked in statically; its symbols are not ours to offer.
+    target_link_options(${target} PRIVATE -Wl,--exclude-libs,ALL)
+    # A program's copies of inline functions, perhaps made for another instruction set, must not
+    # take the place of ours; and sleeping threads and the fork handler need the code for ever.
+    target_link_options(${target} PRIVATE -Wl,-Bsymbolic-functions -Wl,-z,nodelete)
+  endif()
+endfunction()
+
 # ecseq_internal_executable(target sources...): a test or benchmark. It uses the kernels' headers
 # directly, so it is compiled at the library's own level: two copies of one inline function, for
 # two instruction sets, must not meet in one program.

@@ -1,0 +1,18 @@
+# The installed portable library gives way to the variant for this processor, unless told not to.
+include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
+
+set(consumer ${WORK_DIR}/find_package/consumer)
+run(${consumer})
+if(NOT run_output MATCHES "x86-64-${NATIVE_LEVEL}\n")
+  message(FATAL_ERROR "expected x86-64-${NATIVE_LEVEL}; the consumer printed: ${run_output}")
+endif()
+set(loader /lib64/ld-linux-x86-64.so.2)
+foreach(level IN ITEMS v2 v3)
+  if(level STRGREATER NATIVE_LEVEL)
+    break()
+  endif()
+  run(${loader} --glibc-hwcaps-mask x86-64-${level} ${consumer})
+  if(NOT run_output MATCHES "x86-64-${level}\n")
+    message(FATAL_ERROR "expected x86-64-${level}; the consumer printed: ${run_output}")
+  endif()
+endforeach()
