@@ -1,7 +1,9 @@
 #include "ecseq/core/sequences.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <string>
 
 #include "ecseq/core/error.hpp"
@@ -34,6 +36,7 @@ Sequences Sequences::windows(Index length) const {
   require_at_least("length", length, 1);
   Sequences out;
   out.values_ = values_;
+  out.times_ = times_;
   for (Index i = 0; i < size(); ++i) {
     const auto begin = starts_[static_cast<std::size_t>(i)];
     for (auto stop = begin + 1; stop <= stops_[static_cast<std::size_t>(i)]; ++stop) {
@@ -47,6 +50,7 @@ Sequences Sequences::windows(Index length) const {
 Sequences Sequences::subset(const std::vector<Index>& rows) const {
   Sequences out;
   out.values_ = values_;
+  out.times_ = times_;
   for (const Index row : rows) {
     if (row < 0 || row >= size()) {
       throw InvalidArgument("rows: index " + std::to_string(row) + " is outside 0.." +
@@ -58,9 +62,35 @@ Sequences Sequences::subset(const std::vector<Index>& rows) const {
   return out;
 }
 
+void Sequences::set_times(std::vector<double> times) {
+  if (static_cast<Index>(times.size()) != values_.rows()) {
+    throw InvalidArgument("times: expected " + std::to_string(values_.rows()) +
+                          " values, one per event, got " + std::to_string(times.size()));
+  }
+  SequencesView timed = view();
+  timed.times = times.data();
+  validate(timed);
+  times_ = std::move(times);
+}
+
 void require_finite(MatrixView<float> x, const char* name) { require_finite(x, name, 0, x.rows); }
 
+namespace {
+
+/// Whether all exponents are ordinary ones; a loop that the compiler turns into vectors.
+bool all_finite(const float* x, Index count) {
+  std::uint32_t bad = 0;
+  for (Index i = 0; i < count; ++i) {
+    const auto exponent = std::bit_cast<std::uint32_t>(x[i]) & 0x7F800000U;
+    bad |= static_cast<std::uint32_t>(exponent == 0x7F800000U);
+  }
+  return bad == 0;
+}
+
+}  // namespace
+
 void require_finite(MatrixView<float> x, const char* name, Index begin, Index end) {
+  if (end <= begin || all_finite(x.row(begin), (end - begin) * x.cols)) return;
   for (Index i = begin; i < end; ++i) {
     const float* row = x.row(i);
     for (Index j = 0; j < x.cols; ++j) {
@@ -71,6 +101,24 @@ void require_finite(MatrixView<float> x, const char* name, Index begin, Index en
     }
   }
 }
+
+namespace {
+
+void validate_times(const SequencesView& sequences) {
+  for (Index i = 0; i < sequences.size; ++i) {
+    for (Index t = sequences.starts[i]; t < sequences.stops[i]; ++t) {
+      if (!std::isfinite(sequences.times[t])) {
+        throw InvalidArgument("times: value of event " + std::to_string(t) + " is not finite");
+      }
+      if (t > sequences.starts[i] && sequences.times[t] < sequences.times[t - 1]) {
+        throw InvalidArgument("times: event " + std::to_string(t) + " of sequence " +
+                              std::to_string(i) + " is earlier than the event before it");
+      }
+    }
+  }
+}
+
+}  // namespace
 
 void validate(const SequencesView& sequences) {
   if (sequences.features() < 1) throw InvalidArgument("values: expected at least one feature");
@@ -97,6 +145,7 @@ void validate(const SequencesView& sequences) {
     last = std::max<Index>(last, end);
   }
   require_finite(sequences.values, "values", first, last);
+  if (sequences.times != nullptr) validate_times(sequences);
 }
 
 }  // namespace ecseq

@@ -1,5 +1,6 @@
 #include "ecseq/core/targets.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -7,12 +8,11 @@
 
 namespace ecseq {
 
-void validate(const Targets& targets, Index rows) {
+void validate_values(const Targets& targets, Index rows) {
   if (targets.size() != rows) {
-    throw InvalidArgument("y: expected " + std::to_string(rows) +
-                          " labels, one per sequence, got " + std::to_string(targets.size()));
+    throw InvalidArgument("y: expected " + std::to_string(rows) + " labels, got " +
+                          std::to_string(targets.size()));
   }
-  bool several = false;
   for (std::size_t i = 0; i < targets.values.size(); ++i) {
     const float value = targets.values[i];
     if (!std::isfinite(value)) {
@@ -23,9 +23,14 @@ void validate(const Targets& targets, Index rows) {
       throw InvalidArgument("y: class number at row " + std::to_string(i) + " is outside 0.." +
                             std::to_string(targets.n_classes - 1));
     }
-    several = several || value != targets.values.front();
   }
-  if (targets.task != Task::kRegression && !several) {
+}
+
+void validate(const Targets& targets, Index rows) {
+  validate_values(targets, rows);
+  const auto& values = targets.values;
+  const auto other = [&](float value) { return value != values.front(); };
+  if (targets.task != Task::kRegression && std::none_of(values.begin(), values.end(), other)) {
     throw InvalidArgument("y: only one class is present; a classifier needs at least two");
   }
 }

@@ -16,11 +16,18 @@ struct SequencesView {
   const std::int64_t* starts = nullptr;  ///< [size]
   const std::int64_t* stops = nullptr;   ///< [size], stops[i] > starts[i]
   Index size = 0;
+  const double* times = nullptr;  ///< [events] seconds since 1970, or null where there are none
 
   Index length(Index i) const { return stops[i] - starts[i]; }
   Index features() const { return values.cols; }
   /// First event of sequence i; the others follow contiguously.
   const float* events(Index i) const { return values.row(starts[i]); }
+  /// Events of all sequences together, an event of several counted for each.
+  Index total_length() const {
+    Index total = 0;
+    for (Index i = 0; i < size; ++i) total += length(i);
+    return total;
+  }
 };
 
 /// An owning ragged batch, for C++ callers.
@@ -41,18 +48,27 @@ class Sequences {
   /// The sequences `rows`, sharing nothing with this object.
   Sequences subset(const std::vector<Index>& rows) const;
 
+  /// Says when each event happened, in seconds since 1970. [events]
+  /// Throws InvalidArgument where a time is not finite or earlier than the one before it in the
+  /// same sequence, and for another number of times than events.
+  void set_times(std::vector<double> times);
+
   Index size() const { return static_cast<Index>(starts_.size()); }
   Index features() const { return values_.cols(); }
-  SequencesView view() const { return {values_, starts_.data(), stops_.data(), size()}; }
+  SequencesView view() const {
+    return {values_, starts_.data(), stops_.data(), size(),
+            times_.empty() ? nullptr : times_.data()};
+  }
   operator SequencesView() const { return view(); }  // NOLINT: views convert implicitly
 
  private:
   Matrix<float> values_;
   std::vector<std::int64_t> starts_;
   std::vector<std::int64_t> stops_;
+  std::vector<double> times_;  ///< [events] or empty
 };
 
-/// The boundary check: throws InvalidArgument naming the first bad sequence, row or column.
+/// The boundary check: throws InvalidArgument naming the first bad sequence, row, column or time.
 void validate(const SequencesView& sequences);
 
 /// Throws InvalidArgument naming the row and column of the first non-finite value.

@@ -8,7 +8,7 @@ namespace ecseq {
 
 enum class Task { kBinary, kMulticlass, kRegression };
 
-/// What is to be predicted, one value per sequence.
+/// What is to be predicted, one value per sequence, or per event where it says so.
 struct Targets {
   Task task = Task::kBinary;
   int n_classes = 2;          ///< 0 for regression
@@ -26,8 +26,10 @@ struct Targets {
   }
 };
 
-/// Throws InvalidArgument where a value is not finite, a class number is out of range, or a
-/// classification target holds one class only. `rows`: the length it must have.
+/// Throws InvalidArgument where a value is not finite or a class number is out of range, and for
+/// another number of values than `rows`.
+void validate_values(const Targets& targets, Index rows);
+/// The same, and where a classification target holds one class only.
 void validate(const Targets& targets, Index rows);
 
 }  // namespace ecseq
