@@ -47,6 +47,29 @@ double nt_xent_formula(const Input& a, const Input& b, double temperature, const
 
 }  // namespace
 
+ECSEQ_GRADIENT_CASE(autograd::ClassCrossEntropy) {
+  const Groups classes{2, 0, 3, 3, 1};
+  expect_gradients({random_matrix(5, 4, 1, 2.0)}, [&](Tape<double>&, const Nodes& in) {
+    return autograd::class_cross_entropy(in[0], classes, 0.7);
+  });
+}
+
+TEST(ClassCrossEntropy, IsCrossEntropyWithOneClassPerRow) {
+  const Groups classes{2, 0, 3, 3, 1};
+  Input targets = Input::Zero(5, 4);
+  for (Index i = 0; i < 5; ++i) targets(i, classes[static_cast<std::size_t>(i)]) = 1.0;
+  const Input logits = random_matrix(5, 4, 1, 30.0);
+  Tape<double> tape;
+  const auto z = tape.constant(logits);
+  EXPECT_NEAR(autograd::class_cross_entropy<double>(z, classes).value()(0, 0),
+              autograd::cross_entropy(z, targets, nullptr).value()(0, 0), 1e-12);
+  const Groups beyond{2, 0, 4, 3, 1}, few{1};
+  expect_refused([&] { autograd::class_cross_entropy<double>(z, beyond); },
+                 "classes[2]: expected a row number below 4, got 4");
+  expect_refused([&] { autograd::class_cross_entropy<double>(z, few); },
+                 "classes: expected 5 values, got 1");
+}
+
 ECSEQ_GRADIENT_CASE(autograd::Huber) {
   const Input targets = random_matrix(6, 2, 1), weights = positive(6, 2);
   for (const double delta : {0.3, 1.0, 50.0}) {

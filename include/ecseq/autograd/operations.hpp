@@ -6,6 +6,7 @@
 #include "ecseq/autograd/operations/batched_matmul.hpp"
 #include "ecseq/autograd/operations/binary_cross_entropy.hpp"
 #include "ecseq/autograd/operations/bpr.hpp"
+#include "ecseq/autograd/operations/class_cross_entropy.hpp"
 #include "ecseq/autograd/operations/concat_columns.hpp"
 #include "ecseq/autograd/operations/cross_entropy.hpp"
 #include "ecseq/autograd/operations/dropout.hpp"

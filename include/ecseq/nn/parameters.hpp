@@ -64,17 +64,21 @@ class BoundParameters {
  public:
   BoundParameters(autograd::Tape<Scalar>& tape, const Parameters<Scalar>& parameters,
                   std::vector<Scalar>& gradient)
-      : tape_(tape), parameters_(parameters), gradient_(gradient) {}
+      : tape_(tape), parameters_(parameters), gradient_(gradient.data()) {}
+  /// Constants, where nothing is trained.
+  BoundParameters(autograd::Tape<Scalar>& tape, const Parameters<Scalar>& parameters)
+      : tape_(tape), parameters_(parameters) {}
   /// Parameter `id` as a leaf of the tape.
   autograd::Variable<Scalar> operator[](int id) const {
-    return tape_.leaf(parameters_.view(id), gradient_.data() + parameters_.entry(id).offset);
+    if (gradient_ == nullptr) return tape_.constant(parameters_.view(id));
+    return tape_.leaf(parameters_.view(id), gradient_ + parameters_.entry(id).offset);
   }
   autograd::Tape<Scalar>& tape() const { return tape_; }
 
  private:
   autograd::Tape<Scalar>& tape_;
   const Parameters<Scalar>& parameters_;
-  std::vector<Scalar>& gradient_;
+  Scalar* gradient_ = nullptr;  ///< laid out like the parameters
 };
 
 }  // namespace ecseq::nn
