@@ -7,6 +7,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,11 +34,33 @@ inline MatrixView<float> view(const FloatArray& x) {
   return {x.data(), x.shape(0), x.shape(1)};
 }
 
-inline SequencesView view(const FloatArray& values, const IntArray& starts, const IntArray& stops) {
-  if (starts.ndim() != 1 || stops.ndim() != 1 || starts.size() != stops.size()) {
+/// Sequences with the arrays they point into.
+struct HeldSequences {
+  FloatArray values;
+  IntArray starts, stops;
+  DoubleArray times;
+  SequencesView view;
+};
+
+/// (values [events, features], starts [n], stops [n], times [events] or None)
+inline HeldSequences to_sequences(const py::tuple& parts) {
+  HeldSequences held{parts[0].cast<FloatArray>(),
+                     parts[1].cast<IntArray>(),
+                     parts[2].cast<IntArray>(),
+                     parts[3].is_none() ? DoubleArray(0) : parts[3].cast<DoubleArray>(),
+                     {}};
+  if (held.starts.ndim() != 1 || held.stops.ndim() != 1 ||
+      held.starts.size() != held.stops.size()) {
     throw InvalidArgument("starts, stops: expected two arrays [n]");
   }
-  return {view(values), starts.data(), stops.data(), starts.size()};
+  held.view = {view(held.values), held.starts.data(), held.stops.data(), held.starts.size()};
+  if (!parts[3].is_none()) {
+    if (held.times.size() != held.values.shape(0)) {
+      throw InvalidArgument("times: expected one per event");
+    }
+    held.view.times = held.times.data();
+  }
+  return held;
 }
 
 template <class Array>
@@ -81,6 +104,9 @@ void read(const py::dict& options, const char* name, T& value) {
   if (options.contains(name)) value = options[name].cast<T>();
 }
 
+/// What Python raised in a callback whose C++ call was to return all the same.
+using Raised = std::shared_ptr<std::exception_ptr>;
+
 /// Forwards progress to a Python callable (stage, done, total, message), or to nobody, and lets
 /// Ctrl-C through: what Python raises leaves the C++ call as it is.
 inline ProgressCallback to_progress(const py::object& callback) {
@@ -95,6 +121,19 @@ inline ProgressCallback to_progress(const py::object& callback) {
       (*shared)(progress.stage, progress.done, progress.total, progress.message);
     }
     return true;
+  };
+}
+
+/// As `to_progress`, but what Python raises interrupts the C++ call in its own way, so that it can
+/// keep what is done, and is left in `raised`.
+inline ProgressCallback to_interruption(const py::object& callback, const Raised& raised) {
+  return [forward = to_progress(callback), raised](const Progress& progress) {
+    try {
+      return forward(progress);
+    } catch (const py::error_already_set&) {
+      *raised = std::current_exception();
+      return false;
+    }
   };
 }
 

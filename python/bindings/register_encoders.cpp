@@ -6,21 +6,57 @@
 namespace ecseq::bindings {
 namespace {
 
+using encoders::CategoricalColumn;
 using encoders::EncoderOptions;
 using encoders::SequenceEncoder;
 
+template <class T>
+void read_option(const py::dict& given, const char* name, T& value) {
+  read(given, name, value);
+}
+void read_option(const py::dict& given, const char* name, std::vector<CategoricalColumn>& columns) {
+  if (!given.contains(name)) return;
+  for (const auto& item : given[name].cast<py::list>()) {
+    const auto config = item.cast<py::dict>();
+    CategoricalColumn& column = columns.emplace_back();
+    read(config, "column", column.column);
+    read(config, "dimension", column.dimension);
+    read(config, "max_norm", column.max_norm);
+    read(config, "min_count", column.min_count);
+  }
+}
+
+py::object to_python(const std::vector<CategoricalColumn>& columns) {
+  py::list out;
+  for (const auto& column : columns) {
+    out.append(py::dict(py::arg("column") = column.column, py::arg("dimension") = column.dimension,
+                        py::arg("max_norm") = column.max_norm,
+                        py::arg("min_count") = column.min_count));
+  }
+  return out;
+}
+template <class T>
+py::object to_python(const T& value) {
+  return py::cast(value);
+}
+
 EncoderOptions to_options(const py::dict& given) {
   EncoderOptions options;
-  read(given, "cell", options.cell);
-  read(given, "hidden_size", options.hidden_size);
-  read(given, "n_layers", options.n_layers);
-  read(given, "bidirectional", options.bidirectional);
-  read(given, "pooling", options.pooling);
-  read(given, "dropout", options.dropout);
+  encoders::visit_architecture(
+      options, [&](const char* name, auto& value) { read_option(given, name, value); });
+  read(given, "labels_per", options.labels_per);
   read(given, "class_weight", options.class_weight);
   read_training(given, options.training);
   options.training.stage = "encoder";
   return options;
+}
+
+py::dict architecture(const SequenceEncoder& encoder) {
+  py::dict out;
+  encoders::visit_architecture(encoder.options(), [&](const char* name, const auto& value) {
+    out[name] = to_python(value);
+  });
+  return out;
 }
 
 py::list curve(const SequenceEncoder& encoder) {
@@ -30,9 +66,34 @@ py::list curve(const SequenceEncoder& encoder) {
     out.append(py::dict(py::arg("epoch") = ++number, py::arg("training_loss") = epoch.training_loss,
                         py::arg("validation_loss") = epoch.validation_loss,
                         py::arg("validation_score") = epoch.validation_score,
+                        py::arg("learning_rate") = epoch.learning_rate,
                         py::arg("seconds") = epoch.seconds));
   }
   return out;
+}
+
+/// (encoder, what interrupted its training or None): an encoder whose training was interrupted
+/// after an epoch has the best weights so far.
+template <class Train>
+py::tuple trained(const py::object& progress, const Train& train) {
+  const auto raised = std::make_shared<std::exception_ptr>();
+  const ProgressCallback callback = to_interruption(progress, raised);
+  std::optional<SequenceEncoder> encoder;
+  try {
+    encoder = released([&] { return train(callback); });
+  } catch (const Interrupted&) {
+    if (*raised) std::rethrow_exception(*raised);
+    throw;
+  }
+  py::object reason = py::none();
+  if (*raised) {
+    try {
+      std::rethrow_exception(*raised);
+    } catch (const py::error_already_set& error) {
+      reason = error.value();
+    }
+  }
+  return py::make_tuple(*encoder, reason);
 }
 
 }  // namespace
@@ -41,35 +102,54 @@ void register_encoders(py::module_& m) {
   py::class_<SequenceEncoder>(m, "SequenceEncoder")
       .def_static(
           "fit",
-          [](const FloatArray& values, const IntArray& starts, const IntArray& stops,
-             const FloatArray& y, const FloatArray& values_validation,
-             const IntArray& starts_validation, const IntArray& stops_validation,
+          [](const py::tuple& training, const FloatArray& y, const py::tuple& validation,
              const FloatArray& y_validation, const std::string& task, int n_classes,
-             const py::dict& options, const py::object& progress) {
-            const SequencesView training = view(values, starts, stops);
-            const SequencesView validation =
-                view(values_validation, starts_validation, stops_validation);
+             const py::dict& options, const SequenceEncoder* start, const py::object& progress) {
+            const HeldSequences learned = to_sequences(training);
+            const HeldSequences held_out = to_sequences(validation);
             const Targets targets = to_targets(task, n_classes, y);
-            const Targets validation_targets = to_targets(task, n_classes, y_validation);
+            const Targets held_out_targets = to_targets(task, n_classes, y_validation);
             const EncoderOptions encoder_options = to_options(options);
-            const ProgressCallback callback = to_progress(progress);
-            return released([&] {
-              return SequenceEncoder::fit(training, targets, validation, validation_targets,
-                                          encoder_options, callback);
+            return trained(progress, [&](const ProgressCallback& callback) {
+              return SequenceEncoder::fit(learned.view, targets, held_out.view, held_out_targets,
+                                          encoder_options, callback, start);
             });
           },
-          py::arg("values"), py::arg("starts"), py::arg("stops"), py::arg("y"),
-          py::arg("values_validation"), py::arg("starts_validation"), py::arg("stops_validation"),
-          py::arg("y_validation"), py::arg("task"), py::arg("n_classes"), py::arg("options"),
+          py::arg("training"), py::arg("y"), py::arg("validation"), py::arg("y_validation"),
+          py::arg("task"), py::arg("n_classes"), py::arg("options"), py::arg("start"),
+          py::arg("progress"))
+      .def_static(
+          "pretrain",
+          [](const py::tuple& training, const py::tuple& validation, const py::dict& options,
+             const SequenceEncoder* start, const py::object& progress) {
+            const HeldSequences learned = to_sequences(training);
+            const HeldSequences held_out = to_sequences(validation);
+            const EncoderOptions encoder_options = to_options(options);
+            return trained(progress, [&](const ProgressCallback& callback) {
+              return SequenceEncoder::pretrain(learned.view, held_out.view, encoder_options,
+                                               callback, start);
+            });
+          },
+          py::arg("training"), py::arg("validation"), py::arg("options"), py::arg("start"),
           py::arg("progress"))
       .def(
           "encode",
-          [](const SequenceEncoder& encoder, const FloatArray& values, const IntArray& starts,
-             const IntArray& stops, int num_threads) {
-            const SequencesView sequences = view(values, starts, stops);
-            return to_array(released([&] { return encoder.encode(sequences, num_threads); }));
+          [](const SequenceEncoder& encoder, const py::tuple& sequences, int num_threads) {
+            const HeldSequences held = to_sequences(sequences);
+            const ProgressCallback signals = to_progress(py::none());
+            return to_array(
+                released([&] { return encoder.encode(held.view, num_threads, signals); }));
           },
-          py::arg("values"), py::arg("starts"), py::arg("stops"), py::arg("num_threads"))
+          py::arg("sequences"), py::arg("num_threads"))
+      .def(
+          "encode_events",
+          [](const SequenceEncoder& encoder, const py::tuple& sequences, int num_threads) {
+            const HeldSequences held = to_sequences(sequences);
+            const ProgressCallback signals = to_progress(py::none());
+            return to_array(
+                released([&] { return encoder.encode_events(held.view, num_threads, signals); }));
+          },
+          py::arg("sequences"), py::arg("num_threads"))
       .def(
           "decide",
           [](const SequenceEncoder& encoder, const FloatArray& embedding) {
@@ -86,7 +166,7 @@ void register_encoders(py::module_& m) {
           "from_tensors",
           [](const py::dict& tensors, const py::dict& options, const std::string& task,
              int n_classes) {
-            std::map<std::string, Matrix<float>> named;
+            encoders::NamedTensors::Map named;
             for (const auto& [name, tensor] : tensors) {
               named[name.cast<std::string>()] = view(tensor.cast<FloatArray>()).eigen();
             }
@@ -95,6 +175,7 @@ void register_encoders(py::module_& m) {
                                                  n_classes);
           },
           py::arg("tensors"), py::arg("options"), py::arg("task"), py::arg("n_classes"))
+      .def_property_readonly("architecture", &architecture)
       .def_property_readonly("curve", &curve)
       .def_property_readonly(
           "best_epoch",
@@ -107,20 +188,7 @@ void register_encoders(py::module_& m) {
       .def_property_readonly(
           "task", [](const SequenceEncoder& encoder) { return task_name(encoder.task()); })
       .def_property_readonly("n_classes", &SequenceEncoder::n_classes)
-      .def_property_readonly(
-          "hidden_size",
-          [](const SequenceEncoder& encoder) { return encoder.options().hidden_size; })
-      .def_property_readonly("cell",
-                             [](const SequenceEncoder& encoder) { return encoder.options().cell; })
-      .def_property_readonly(
-          "n_layers", [](const SequenceEncoder& encoder) { return encoder.options().n_layers; })
-      .def_property_readonly(
-          "bidirectional",
-          [](const SequenceEncoder& encoder) { return encoder.options().bidirectional; })
-      .def_property_readonly(
-          "pooling", [](const SequenceEncoder& encoder) { return encoder.options().pooling; })
-      .def_property_readonly(
-          "dropout", [](const SequenceEncoder& encoder) { return encoder.options().dropout; })
+      .def_property_readonly("has_head", &SequenceEncoder::has_head)
       .def_property_readonly("embedding_size", &SequenceEncoder::embedding_size)
       .def_property_readonly("input_features", &SequenceEncoder::input_features);
 }

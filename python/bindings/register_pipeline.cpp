@@ -17,20 +17,17 @@ using pipeline::Samples;
 /// Samples with the arrays they point into.
 struct HeldSamples {
   FloatArray values;
-  IntArray starts;
-  IntArray stops;
+  HeldSequences sequences;
   Samples samples;
 };
 
-/// X: a matrix, or (values, starts, stops). entities: {name: uint64 keys}. times: [n] or None.
+/// X: a matrix, or sequences (see `to_sequences`). entities: {name: uint64 keys}. times: [n] or
+/// None.
 HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::object& times) {
   HeldSamples held;
   if (py::isinstance<py::tuple>(x)) {
-    const auto parts = x.cast<py::tuple>();
-    held.values = parts[0].cast<FloatArray>();
-    held.starts = parts[1].cast<IntArray>();
-    held.stops = parts[2].cast<IntArray>();
-    held.samples.sequences = view(held.values, held.starts, held.stops);
+    held.sequences = to_sequences(x.cast<py::tuple>());
+    held.samples.sequences = held.sequences.view;
   } else {
     held.values = x.cast<FloatArray>();
     held.samples.embedding = view(held.values);

@@ -14,17 +14,11 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ecseq import _core
 from ecseq._checks import check_finite
-from ecseq._encoder import (
-    SequenceEncoder,
-    encode_labels,
-    labels_of,
-    probabilities,
-    recode,
-    split_rows,
-)
+from ecseq._encoder import SequenceEncoder
 from ecseq._explaining import explanation_of
 from ecseq._explanations import Explanations
 from ecseq._inputs import Samples, core_sequences, make_samples, seed_of, threads
+from ecseq._labels import encode_labels, labels_of, probabilities, recode, split_labelled
 from ecseq._model_file import description_of
 from ecseq._parameters import core_options, encoder_of, relations_of
 from ecseq._progress import Verbose, as_progress, close_progress
@@ -125,7 +119,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
 
         encoder = encoder_of(self, sequences, task, classes)
         if validation is None:
-            rows, validation_rows = split_rows(
+            rows, validation_rows = split_labelled(
                 samples.times, task, n_classes, codes, self.validation_fraction, seed
             )
             training, held_out = samples.take(rows), samples.take(validation_rows)
@@ -190,7 +184,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 raise ValueError(
                     "encoder: X is Sequences, so an encoder is needed: encoder='lstm' trains one"
                 )
-            return core_sequences(X), labels_of(X, y)
+            return core_sequences(self._recoded(X)), labels_of(X, y)
         if self.encoder is not None:
             raise TypeError(
                 f"X: with encoder= X must be ecseq.Sequences, got {type(X).__name__}; see "
@@ -215,6 +209,10 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         if self._task == "classification":
             check_classification_targets(labels)
         return checked, labels
+
+    def _recoded(self, X: Sequences) -> Sequences:
+        """X with its categories numbered as a fitted encoder knows them."""
+        return X if not isinstance(self.encoder, SequenceEncoder) else self.encoder._recoded(X)
 
     def _validation_data(
         self, validation: Validation, classes: NDArray[Any] | None, needed: list[str]
@@ -261,7 +259,8 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         if isinstance(X, Sequences):
             if self.encoder_ is None:
                 raise TypeError("X: this model was fitted on embeddings; got Sequences")
-            return make_samples(core_sequences(X), len(X), X, entities, times, self._entity_names)
+            x = core_sequences(self.encoder_._recoded(X))
+            return make_samples(x, len(X), X, entities, times, self._entity_names)
         if self.encoder_ is not None:
             raise TypeError(
                 f"X: this model was fitted on Sequences and has an encoder; got {type(X).__name__}"

@@ -10,8 +10,10 @@ _Floats: TypeAlias = NDArray[np.float32]
 _Doubles: TypeAlias = NDArray[np.float64]
 _Integers: TypeAlias = NDArray[np.int64]
 _Keys: TypeAlias = NDArray[np.uint64]
-# Embeddings [n, h], or the values [steps, features], starts [n] and stops [n] of sequences.
-_X: TypeAlias = _Floats | tuple[_Floats, _Integers, _Integers]
+# Values [steps, features], starts [n], stops [n], times [steps] or None.
+_Sequences: TypeAlias = tuple[_Floats, _Integers, _Integers, _Doubles | None]
+# Embeddings [n, h], or sequences.
+_X: TypeAlias = _Floats | _Sequences
 _Entities: TypeAlias = dict[str, _Keys]
 _Progress: TypeAlias = Callable[[str, int, int, str], object] | None
 
@@ -37,33 +39,40 @@ class Epoch(TypedDict):
     training_loss: float
     validation_loss: float
     validation_score: float
+    learning_rate: float
     seconds: float
 
 class SequenceEncoder:
     @staticmethod
     def fit(
-        values: _Floats,
-        starts: _Integers,
-        stops: _Integers,
+        training: _Sequences,
         y: _Floats,
-        values_validation: _Floats,
-        starts_validation: _Integers,
-        stops_validation: _Integers,
+        validation: _Sequences,
         y_validation: _Floats,
         task: str,
         n_classes: int,
         options: dict[str, Any],
+        start: SequenceEncoder | None,
         progress: _Progress,
-    ) -> SequenceEncoder: ...
-    def encode(
-        self, values: _Floats, starts: _Integers, stops: _Integers, num_threads: int
-    ) -> _Floats: ...
+    ) -> tuple[SequenceEncoder, BaseException | None]: ...
+    @staticmethod
+    def pretrain(
+        training: _Sequences,
+        validation: _Sequences,
+        options: dict[str, Any],
+        start: SequenceEncoder | None,
+        progress: _Progress,
+    ) -> tuple[SequenceEncoder, BaseException | None]: ...
+    def encode(self, sequences: _Sequences, num_threads: int) -> _Floats: ...
+    def encode_events(self, sequences: _Sequences, num_threads: int) -> _Floats: ...
     def decide(self, embedding: _Floats) -> _Floats: ...
     def tensors(self) -> dict[str, _Floats]: ...
     @staticmethod
     def from_tensors(
         tensors: dict[str, _Floats], options: dict[str, Any], task: str, n_classes: int
     ) -> SequenceEncoder: ...
+    @property
+    def architecture(self) -> dict[str, Any]: ...
     @property
     def curve(self) -> list[Epoch]: ...
     @property
@@ -77,17 +86,7 @@ class SequenceEncoder:
     @property
     def n_classes(self) -> int: ...
     @property
-    def hidden_size(self) -> int: ...
-    @property
-    def cell(self) -> str: ...
-    @property
-    def n_layers(self) -> int: ...
-    @property
-    def bidirectional(self) -> bool: ...
-    @property
-    def pooling(self) -> str: ...
-    @property
-    def dropout(self) -> float: ...
+    def has_head(self) -> bool: ...
     @property
     def embedding_size(self) -> int: ...
     @property

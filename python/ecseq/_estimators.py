@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
 from ecseq._base import ECSeqBase, Rows
-from ecseq._encoder import class_numbers, labels_of, probabilities
+from ecseq._labels import class_numbers, labels_of, probabilities
 from ecseq._model_file import restored
 from ecseq._sequences import Sequences
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecseq import _core
-from ecseq._encoder import probabilities
 from ecseq._explanations import EntityCase, Explanation, SimilarCase, entity_facts
+from ecseq._labels import probabilities
 
 
 def explanation_of(

@@ -15,8 +15,8 @@ from ecseq._checks import as_entity_ids, as_seconds, first_missing
 from ecseq._sequences import Sequences
 
 FloatMatrix = NDArray[np.float32]
-# Values [steps, features], starts [n] and stops [n].
-CoreSequences = tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64]]
+# Values [steps, features], starts [n], stops [n], times [steps] or None.
+CoreSequences = tuple[FloatMatrix, NDArray[np.int64], NDArray[np.int64], NDArray[np.float64] | None]
 CoreX = FloatMatrix | CoreSequences
 
 
@@ -29,8 +29,8 @@ class Samples(NamedTuple):
 
     def take(self, rows: NDArray[np.int64]) -> Samples:
         if isinstance(self.x, tuple):
-            values, starts, stops = self.x
-            x: CoreX = (values, starts[rows], stops[rows])
+            values, starts, stops, times = self.x
+            x: CoreX = (values, starts[rows], stops[rows], times)
         else:
             x = np.ascontiguousarray(self.x[rows])
         return Samples(
@@ -41,7 +41,7 @@ class Samples(NamedTuple):
 
 
 def core_sequences(sequences: Sequences) -> CoreSequences:
-    return sequences.values, sequences.starts, sequences.stops
+    return sequences.values, sequences.starts, sequences.stops, sequences.times
 
 
 def entity_keys(ids: ArrayLike, name: str, n_rows: int) -> NDArray[np.uint64]:

@@ -33,6 +33,10 @@ def description_of(estimator: Any) -> dict[str, Any]:
         "fit_report": estimator.fit_report_,
         "user_metadata": estimator.user_metadata_,
     }
+    if estimator.encoder_ is not None and estimator.encoder_.categories_:
+        description["categories"] = {
+            name: _plain(values.tolist()) for name, values in estimator.encoder_.categories_.items()
+        }
     if hasattr(estimator, "classes_"):
         description["classes"] = estimator.classes_.tolist()
         description["classes_dtype"] = estimator.classes_.dtype.str
@@ -54,7 +58,12 @@ def restored(cls: Any, model: _core.Model, description: dict[str, Any]) -> Any:
         classes = np.asarray(description["classes"], dtype=np.dtype(description["classes_dtype"]))
     encoder = None
     if model.encoder is not None:
-        encoder = SequenceEncoder._from_core(model.encoder, classes)
+        categories = {
+            name: np.asarray(values) for name, values in description.get("categories", {}).items()
+        }
+        encoder = SequenceEncoder._from_core(
+            model.encoder, classes if model.encoder.has_head else None, categories
+        )
         if parameters.get("encoder") == "fitted":
             parameters["encoder"] = encoder
     estimator = cls(**parameters)

@@ -88,13 +88,17 @@ def encoder_of(
         )
     if not isinstance(encoder, SequenceEncoder):
         raise ValueError(
-            f"encoder: expected None, 'lstm', 'gru' or a SequenceEncoder, got {encoder!r}"
+            "encoder: expected None, 'lstm', 'gru', 'transformer' or a SequenceEncoder, got "
+            f"{encoder!r}"
         )
     if not encoder.__sklearn_is_fitted__():
         unfitted: SequenceEncoder = clone(encoder)
         return unfitted
     fitted_on = encoder.fit_report_["task"]
-    if fitted_on != task or (classes is not None and not np.array_equal(encoder.classes_, classes)):
+    same = fitted_on == task and (
+        classes is None or np.array_equal(getattr(encoder, "classes_", []), classes)
+    )
+    if not same and fitted_on != "none":
         known = list(getattr(encoder, "classes_", []))
         raise ValueError(
             f"encoder: was fitted for {fitted_on} {known or ''}, y is {task} "

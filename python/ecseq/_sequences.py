@@ -61,6 +61,9 @@ class Sequences:
     times : float64 array [steps] or None
     step_labels : array [steps] or None
     entities : dict of name to array [steps]
+    categories : dict of feature name to array
+        For features that were text or categories in the table: what each number stands for. They
+        are for ``SequenceEncoder(categorical=...)``; no network can read them as numbers.
     ids : array [n]
     row_order : int64 array [steps]
         Position of each event in the table or array that it came from.
@@ -91,6 +94,7 @@ class Sequences:
     times: NDArray[np.float64] | None
     step_labels: NDArray[Any] | None
     entities: dict[str, NDArray[Any]]
+    categories: dict[str, NDArray[Any]]
     ids: NDArray[Any]
     row_order: NDArray[np.int64]
     _offsets: NDArray[np.int64] | None
@@ -138,6 +142,7 @@ class Sequences:
             times=seconds,
             step_labels=step_labels,
             entities=by_entity,
+            categories={},
             ids=np.arange(n) if ids is None else as_column(ids, "ids", n, "sequence"),
             row_order=np.arange(steps, dtype=np.int64),
             offsets=checked_offsets,
@@ -271,7 +276,8 @@ class Sequences:
             A datetime column (a time zone is converted to UTC) or a numeric one in seconds. Without
             it, events keep the order of the table and the batch carries no times.
         features : list of str
-            Numeric or boolean columns; they become float32.
+            Numeric or boolean columns, which become float32; columns of text or categories, which
+            become numbers 0, 1, ... that `categories` explains.
         label : str, optional
             The label of each event.
         static : list of str
@@ -287,7 +293,7 @@ class Sequences:
             For a missing column (the columns are listed), a missing or infinite value (row of the
             table and column are named), a static column that varies, or a table without rows.
         TypeError
-            For a feature that is not numeric, or times that are text.
+            For a feature of dates, times that are text, or a static column that is not numeric.
 
         Examples
         --------
@@ -326,8 +332,15 @@ class Sequences:
 
         names = feature_list + static_list
         values = np.empty((table.n_rows, len(names)), dtype=np.float32)
+        categories: dict[str, NDArray[Any]] = {}
         for j, name in enumerate(names):
-            values[:, j] = _numeric_column(table, name)[order]
+            column = table.column(name)
+            if name in static_list or column.dtype.kind not in "OUS":
+                values[:, j] = _numeric_column(table, name)[order]
+            else:
+                refuse_missing(column, f"column {name!r}")
+                numbers, categories[name] = _factorize(column, name)
+                values[:, j] = numbers[order]
         counts = np.bincount(codes, minlength=len(ids))
         offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
         for j in range(len(feature_list), len(names)):
@@ -349,6 +362,7 @@ class Sequences:
             times=seconds,
             step_labels=step_labels,
             entities=by_entity,
+            categories=categories,
             ids=ids,
             row_order=order,
         )
@@ -512,6 +526,7 @@ class Sequences:
             times=None if self.times is None else self.times[rows],
             step_labels=None if self.step_labels is None else self.step_labels[rows],
             entities={name: column[rows] for name, column in self.entities.items()},
+            categories=self.categories,
             ids=self.ids,
             row_order=self.row_order[rows],
         )
@@ -545,6 +560,34 @@ class Sequences:
             )
         return self[before], self[~before]
 
+    def recoded(self, categories: Mapping[str, NDArray[Any]]) -> Sequences:
+        """The same sequences with features numbered as in ``categories``; -1 for what it does not
+        hold. Shares everything where the numbers are the same already, else copies the values.
+        """
+        values = self.values
+        for name, known in categories.items():
+            if name not in self.categories:
+                raise ValueError(
+                    f"feature {name!r} holds categories such as {known[0]!r} in the fit; here it "
+                    "is numeric"
+                )
+            ours = self.categories[name]
+            if np.array_equal(ours, known):
+                continue
+            numbers = {category: number for number, category in enumerate(known.tolist())}
+            new = np.array([numbers.get(c, -1) for c in ours.tolist()], dtype=np.float32)
+            if values is self.values:
+                values = self.values.copy()
+            column = self.feature_names.index(name)
+            values[:, column] = new[values[:, column].astype(np.int64)]
+        if values is self.values:
+            return self
+        result = self._derive(self.starts, self.stops, self.ids, windowed=self._windowed)
+        values.flags.writeable = False
+        result.values = values
+        result.categories = dict(categories)
+        return result
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.values.flags.writeable = False
@@ -559,6 +602,7 @@ class Sequences:
         times: NDArray[np.float64] | None = None,
         step_labels: NDArray[Any] | None = None,
         entities: dict[str, NDArray[Any]] | None = None,
+        categories: dict[str, NDArray[Any]] | None = None,
         ids: NDArray[Any] | None = None,
         row_order: NDArray[np.int64] | None = None,
     ) -> Sequences:
@@ -571,6 +615,7 @@ class Sequences:
             times=times,
             step_labels=step_labels,
             entities=entities or {},
+            categories=categories or {},
             ids=np.arange(len(offsets) - 1) if ids is None else ids,
             row_order=np.arange(len(values), dtype=np.int64) if row_order is None else row_order,
             offsets=offsets,
@@ -588,6 +633,7 @@ class Sequences:
         times: NDArray[np.float64] | None,
         step_labels: NDArray[Any] | None,
         entities: dict[str, NDArray[Any]],
+        categories: dict[str, NDArray[Any]],
         ids: NDArray[Any],
         row_order: NDArray[np.int64],
         offsets: NDArray[np.int64] | None,
@@ -602,6 +648,7 @@ class Sequences:
         self.times = times
         self.step_labels = step_labels
         self.entities = entities
+        self.categories = categories
         self.ids = ids
         self.row_order = row_order
         self._offsets = offsets
@@ -627,6 +674,7 @@ class Sequences:
             times=self.times,
             step_labels=self.step_labels,
             entities=self.entities,
+            categories=self.categories,
             ids=ids,
             row_order=self.row_order,
             offsets=np.append(starts, stops[-1]) if covering else None,

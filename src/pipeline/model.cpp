@@ -125,7 +125,7 @@ Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs) {
 }
 
 Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads) {
-  if (state.encoder) return state.encoder->decide(x);
+  if (state.has_encoder_head()) return state.encoder->decide(x);
   return in_target_units(state, state.base->predict(x, num_threads));
 }
 

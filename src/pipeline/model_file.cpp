@@ -4,6 +4,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/safetensors.hpp"
+#include "encoder_json.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::relation {
@@ -43,12 +44,7 @@ json to_json(const ModelState& state) {
   if (state.similarity) config["similarity"] = state.similarity->options();
   config["n_entities"] = state.entities.size();
   if (state.encoder) {
-    config["encoder"] = {{"cell", state.encoder->options().cell},
-                         {"hidden_size", state.encoder->options().hidden_size},
-                         {"n_layers", state.encoder->options().n_layers},
-                         {"bidirectional", state.encoder->options().bidirectional},
-                         {"pooling", state.encoder->options().pooling},
-                         {"dropout", state.encoder->options().dropout}};
+    config["encoder"] = encoders::architecture_to_json(state.encoder->options());
   }
   json blocks = json::array();
   for (const auto& block : state.blocks) {
@@ -77,6 +73,7 @@ const std::string& metadata(const io::TensorFile& file, const std::string& name,
 void save_verification(io::TensorFile& file, const VerificationCases& cases) {
   file.floats["verify.events"] = cases.events;
   file.integers["verify.stops"] = cases.stops;
+  file.doubles["verify.times"] = cases.times;
   file.floats["verify.embedding"] = cases.embedding;
   file.floats["verify.inputs"] = cases.inputs;
   file.floats["verify.base"] = cases.base;
@@ -95,6 +92,8 @@ VerificationCases load_verification(const io::TensorFile& file, const std::strin
   cases.events = get("verify.events");
   const auto stops = file.integers.find("verify.stops");
   if (stops != file.integers.end()) cases.stops = stops->second;
+  const auto times = file.doubles.find("verify.times");
+  if (times != file.doubles.end()) cases.times = times->second;
   cases.embedding = get("verify.embedding");
   cases.inputs = get("verify.inputs");
   cases.base = get("verify.base");
@@ -114,7 +113,9 @@ bool close(const Matrix<float>& a, const Matrix<float>& b) {
 Sequences verification_sequences(const VerificationCases& cases) {
   std::vector<std::int64_t> offsets{0};
   offsets.insert(offsets.end(), cases.stops.begin(), cases.stops.end());
-  return Sequences(cases.events, offsets);
+  Sequences sequences(cases.events, offsets);
+  if (!cases.times.empty()) sequences.set_times(cases.times);
+  return sequences;
 }
 
 ModelState read_state(const io::TensorFile& file, const std::string& origin) {
@@ -149,13 +150,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   state.report = metadata(file, "report", origin);
 
   if (config.contains("encoder")) {
-    encoders::EncoderOptions encoder;
-    config["encoder"].at("cell").get_to(encoder.cell);
-    config["encoder"].at("hidden_size").get_to(encoder.hidden_size);
-    encoder.n_layers = config["encoder"].value("n_layers", encoder.n_layers);
-    encoder.bidirectional = config["encoder"].value("bidirectional", encoder.bidirectional);
-    encoder.pooling = config["encoder"].value("pooling", encoder.pooling);
-    encoder.dropout = config["encoder"].value("dropout", encoder.dropout);
+    const auto encoder = encoders::architecture_from_json(config["encoder"]);
     std::map<std::string, Matrix<float>> tensors;
     const std::string prefix = "encoder.";
     for (const auto& [name, tensor] : file.floats) {
@@ -163,9 +158,8 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
     }
     state.encoder =
         encoders::SequenceEncoder::from_tensors(tensors, encoder, state.task, state.n_classes);
-  } else {
-    state.base = Network::load(file, "base.");
   }
+  if (!state.has_encoder_head()) state.base = Network::load(file, "base.");
   options.similarity.reset();
   if (config.contains("similarity")) {
     options.similarity = config["similarity"].get<relation::SimilarityOptions>();
@@ -227,6 +221,10 @@ VerificationCases make_verification(const ModelState& state, const Samples& samp
     const Index length = std::min(kVerificationEvents, sequences.length(i));
     cases.events.middleRows(row, length) =
         sequences.values.eigen().middleRows(sequences.stops[i] - length, length);
+    if (sequences.times != nullptr) {
+      cases.times.insert(cases.times.end(), sequences.times + sequences.stops[i] - length,
+                         sequences.times + sequences.stops[i]);
+    }
     row += length;
   }
   cases.embedding = state.encoder->encode(verification_sequences(cases), 1);
@@ -264,9 +262,8 @@ io::TensorFile to_file(const ModelState& state) {
     for (const auto& [name, tensor] : state.encoder->tensors()) {
       file.floats["encoder." + name] = tensor;
     }
-  } else {
-    state.base->save(file, "base.");
   }
+  if (state.base) state.base->save(file, "base.");
   if (state.similarity) state.similarity->save(file, "similarity.");
   for (std::size_t e = 0; e < state.entities.size(); ++e) {
     state.entities[e].save(file, entity_prefix(e));

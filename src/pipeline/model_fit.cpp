@@ -269,6 +269,11 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   if (!state.encoder && training.sequences) {
     throw InvalidArgument("encoder: sequences need one; fit a SequenceEncoder first");
   }
+  if (state.has_encoder_head() &&
+      (state.encoder->task() != y.task || state.encoder->n_classes() != y.n_classes)) {
+    throw InvalidArgument(
+        "encoder: its head was trained for another task or number of classes than y");
+  }
   state.input_features = state.encoder ? state.encoder->input_features() : training.embedding.cols;
   for (auto& entity : state.options.entities) entity.timed = !training.times.empty();
   require_options(options, y);
@@ -298,7 +303,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   clock.finish("embed");
 
   const TrainingSet on_embedding{x, channels.values, weights.empty() ? nullptr : weights.data()};
-  if (!state.encoder) state.base = fit_linear(on_embedding, y.task, threads, progress);
+  if (!state.has_encoder_head()) state.base = fit_linear(on_embedding, y.task, threads, progress);
   const Matrix<float> base = base_outputs(state, x, threads);
   const Matrix<float> base_validation = base_outputs(state, x_validation, threads);
   clock.finish("base");
@@ -362,7 +367,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
                                               : "regression";
   out["n_training"] = training.size();
   out["n_validation"] = validation.size();
-  out["base"] = state.encoder                 ? "encoder head"
+  out["base"] = state.has_encoder_head()      ? "encoder head"
                 : y.task == Task::kRegression ? "linear regression"
                                               : "logistic regression";
   if (state.similarity) {

@@ -16,10 +16,11 @@ namespace ecseq::pipeline {
 struct VerificationCases {
   Matrix<float> events;  ///< of a few sequences, with `stops`; empty without encoder
   std::vector<std::int64_t> stops;
-  Matrix<float> embedding;  ///< [m, h]: what the sequences encode to, or given rows
-  Matrix<float> inputs;     ///< [m, width] of the relation layer
-  Matrix<float> base;       ///< [m, outputs]
-  Matrix<float> outputs;    ///< [m, outputs]
+  std::vector<double> times;  ///< of the events, or empty
+  Matrix<float> embedding;    ///< [m, h]: what the sequences encode to, or given rows
+  Matrix<float> inputs;       ///< [m, width] of the relation layer
+  Matrix<float> base;         ///< [m, outputs]
+  Matrix<float> outputs;      ///< [m, outputs]
 };
 
 /// Everything a fitted model has learned.
@@ -32,7 +33,7 @@ struct ModelState {
   Index input_features = 0;
 
   std::optional<encoders::SequenceEncoder> encoder;
-  std::optional<Network> base;  ///< linear, where there is no encoder whose head would be the base
+  std::optional<Network> base;  ///< linear, where no encoder has a head that would be the base
   std::optional<relation::SimilarityRelation> similarity;
   std::vector<relation::EntityMemory> entities;
   std::vector<gnn::SageMean::Block> blocks;  ///< columns of the relation layer's input
@@ -42,6 +43,7 @@ struct ModelState {
   std::string report;
   VerificationCases verification;
 
+  bool has_encoder_head() const { return encoder && encoder->has_head(); }
   Index n_outputs() const { return task == Task::kMulticlass ? n_classes : 1; }
 };
 

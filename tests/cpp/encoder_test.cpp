@@ -169,6 +169,50 @@ TEST(SequenceEncoder, LayersAndDirectionsLearnAndKeepTheirPromises) {
   }
 }
 
+TEST(SequenceEncoder, TransformersLearnAndKeepTheirPromises) {
+  EncoderOptions options = quick();
+  options.cell = "transformer";
+  options.n_layers = 2;
+  options.dropout = 0.1;
+  options.training.max_epochs = 25;
+  const Data test = generate(Task::kBinary, 300, 3);
+  for (const bool causal : {true, false}) {
+    options.transformer.causal = causal;
+    options.transformer.norm = causal ? "pre" : "post";
+    options.transformer.activation = causal ? "gelu" : "relu";
+    options.transformer.positions = causal ? "sinusoidal" : "learned";
+    options.transformer.final_norm = causal;
+    options.training.num_threads = 1;
+    const auto encoder = fit(Task::kBinary, options);
+    options.training.num_threads = 3;
+    const auto threaded = fit(Task::kBinary, options);
+    const Matrix<float> embedding = encoder.encode(test.sequences);
+    EXPECT_GT(nn::roc_auc(first_column(encoder.decide(embedding)), test.y.values), 0.97);
+    EXPECT_EQ(threaded.encode(test.sequences, 3), embedding);
+    for (const Index i : {0, 17, 299}) {
+      EXPECT_EQ(encoder.encode(test.sequences.subset({i})).row(0), embedding.row(i));
+    }
+    const auto tensors = encoder.tensors();
+    EXPECT_EQ(tensors.at("transformer.1.feed_forward_in.weight").cols(), 48);
+    EXPECT_EQ(tensors.count("transformer.norm.gain"), causal ? 1U : 0U);
+    EXPECT_EQ(tensors.count("transformer.positions"), causal ? 0U : 1U);
+    const auto rebuilt = SequenceEncoder::from_tensors(tensors, options, Task::kBinary, 2);
+    EXPECT_EQ(rebuilt.encode(test.sequences), embedding);
+  }
+}
+
+TEST(SequenceEncoder, SinusoidalPositionsGoOnBeyondTheTable) {
+  EncoderOptions options = quick();
+  options.cell = "transformer";
+  options.training.max_epochs = 1;
+  options.transformer.max_length = 4;
+  const auto small = fit(Task::kBinary, options);
+  options.transformer.max_length = 64;
+  const auto large = SequenceEncoder::from_tensors(small.tensors(), options, Task::kBinary, 2);
+  const Sequences sequences(Matrix<float>::Random(60, 3), {0, 3, 60});
+  EXPECT_EQ(small.encode(sequences), large.encode(sequences));
+}
+
 TEST(SequenceEncoder, PoolingTrainsWhatItEncodes) {
   EncoderOptions options = quick();
   options.training.max_epochs = 1;
@@ -191,6 +235,35 @@ TEST(SequenceEncoder, PoolingTrainsWhatItEncodes) {
                 trained.encode(test.sequences).row(i));
     }
     options.training.max_epochs = 1;
+  }
+}
+
+TEST(SequenceEncoder, AttentionPoolingTrainsWhatItEncodes) {
+  EncoderOptions options = quick();
+  options.pooling = "attention";
+  const Data test = generate(Task::kBinary, 60, 3);
+  const auto trained = fit(Task::kBinary, options);
+  const Matrix<float> embedding = trained.encode(test.sequences);
+  EXPECT_GT(nn::roc_auc(first_column(trained.decide(embedding)), test.y.values), 0.95);
+  for (const Index i : {0, 7, 59}) {
+    EXPECT_EQ(trained.encode(test.sequences.subset({i})).row(0), embedding.row(i));
+  }
+  // The formula, in double, on the states that the encoder says it has.
+  const auto tensors = trained.tensors();
+  const Eigen::MatrixXd weight = tensors.at("pooling.weight").cast<double>();
+  const Eigen::RowVectorXd bias = tensors.at("pooling.bias").row(0).cast<double>();
+  const Eigen::VectorXd query = tensors.at("pooling.query").col(0).cast<double>();
+  const Eigen::MatrixXd all = trained.encode_events(test.sequences).cast<double>();
+  Index first = 0;
+  for (Index i = 0; i < 60; ++i) {
+    const Index length = test.sequences.view().length(i);
+    const Eigen::MatrixXd states = all.middleRows(first, length);
+    const Eigen::ArrayXd scores =
+        ((states * weight).rowwise() + bias).array().tanh().matrix() * query;
+    const Eigen::ArrayXd shares = (scores - scores.maxCoeff()).exp();
+    const Eigen::RowVectorXd expected = (shares / shares.sum()).matrix().transpose() * states;
+    EXPECT_LT((expected - embedding.row(i).cast<double>()).cwiseAbs().maxCoeff(), 1e-5);
+    first += length;
   }
 }
 
@@ -314,9 +387,9 @@ TEST(SequenceEncoder, TensorsThatDoNotFitAreRefusedByName) {
   EXPECT_EQ(message([](auto& t) { t["lstm.weight_hidden"].conservativeResize(11, 48); }),
             "encoder: tensor 'lstm.weight_hidden' has shape [11, 48], expected [12, 48]");
   EXPECT_EQ(message([](auto& t) { t["lstm.weight_input"].conservativeResize(3, 47); }),
-            "encoder: tensor 'lstm.weight_input' has shape [3, 47], expected [features, 48]");
+            "encoder: tensor 'lstm.weight_input' has shape [3, 47], expected [3, 48]");
   EXPECT_EQ(message([](auto& t) { t["feature.mean"].conservativeResize(1, 2); }),
-            "encoder: tensor 'feature.mean' has shape [1, 2], expected [1, 3]");
+            "encoder: tensor 'feature.scale' has shape [1, 3], expected [1, 2]");
   EXPECT_EQ(message([](auto& t) { t["head.weight"](3, 0) = std::nanf(""); }),
             "encoder: tensor 'head.weight' holds a value that is not finite");
   EXPECT_EQ(message([](auto&) {}), "accepted");
@@ -338,32 +411,53 @@ TEST(SequenceEncoder, BadInputIsRefusedByName) {
   };
   EXPECT_EQ(message([](auto&, auto&, auto&) {}), "accepted");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.cell = "rnn"; }),
-            "cell: 'rnn' is not one of 'lstm', 'gru'");
+            "cell: 'rnn' is not one of 'lstm', 'gru', 'transformer'");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.hidden_size = 0; }),
             "hidden_size: expected at least 1, got 0");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.n_layers = 5; }),
             "n_layers: expected 1 to 4, got 5");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.pooling = "median"; }),
-            "pooling: 'median' is not one of 'last', 'mean', 'max'");
+            "pooling: 'median' is not one of 'last', 'mean', 'max', 'attention'");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.dropout = 1.0; }),
             "dropout: expected at least 0 and below 1, got 1.000000");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.class_weight = {1.0F}; }),
             "class_weight: expected 2 weights, one per class, got 1");
   EXPECT_EQ(message([](auto& t, auto&, auto&) { t.y.values.pop_back(); }),
-            "y: expected 20 labels, one per sequence, got 19");
+            "y: expected 20 labels, got 19");
   EXPECT_EQ(message([](auto&, auto& v, auto&) { v.y.values.pop_back(); }),
-            "y_validation: expected 10 labels, one per sequence, got 9");
+            "y_validation: expected 10 labels, got 9");
   EXPECT_EQ(message([](auto&, auto& v, auto&) { v.y.values[3] = 2.0F; }),
             "y_validation: value at row 3 is not a class number 0..1");
   EXPECT_EQ(message([](auto&, auto& v, auto&) {
               v = {Sequences(Matrix<float>::Zero(2, 2), {0, 1, 2}), {Task::kBinary, 2, {0, 1}}};
             }),
             "validation: expected 3 features per event, as in training, got 2");
-  EXPECT_EQ(message([](auto&, auto& v, auto&) {
+  EXPECT_EQ(message([](auto&, auto& v, auto&) {  // the training loss decides
               v.sequences = v.sequences.subset({});
               v.y.values.clear();
             }),
-            "validation: expected at least one sequence, got none");
+            "accepted");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.labels_per = "day"; }),
+            "labels_per: 'day' is not one of 'sequence', 'event'");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) {
+              o.cell = "transformer";
+              o.transformer.n_heads = 5;
+            }),
+            "n_heads: expected a divisor of hidden_size 12, got 5");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) {
+              o.cell = "transformer";
+              o.transformer.positions = "learned";
+              o.transformer.max_length = 4;
+            }),
+            "sequences: expected at most max_length=4 events with learned positions, got 8");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.categorical = {{3}}; }),
+            "categorical: expected columns below 3, got 3");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) {
+              o.categorical = {{1}, {1}};
+            }),
+            "categorical: expected increasing columns, got 1 after 1");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.time_features = true; }),
+            "training: the encoder reads when events happened; got sequences without times");
   EXPECT_EQ(message([](auto&, auto& v, auto&) {  // one class in validation: stop by the loss
               std::fill(v.y.values.begin(), v.y.values.end(), 0.0F);
             }),
@@ -389,15 +483,30 @@ TEST(SequenceEncoder, EncodeRefusesWhatItCannotRead) {
   EXPECT_EQ(encoder.encode({values, &start, &stop, 0}).rows(), 0);
 }
 
-TEST(SequenceEncoder, ProgressCanStopTheFit) {
+TEST(SequenceEncoder, InterruptedBeforeAnEpochThereIsNoEncoder) {
   int calls = 0;
   EXPECT_THROW(fit(Task::kBinary, quick(),
                    [&](const Progress& p) {
                      EXPECT_EQ(p.stage, "encoder");
-                     return ++calls < 4;
+                     return ++calls < 1;
                    }),
                Interrupted);
-  EXPECT_EQ(calls, 4);
+  EXPECT_EQ(calls, 1);
+}
+
+TEST(SequenceEncoder, InterruptedLaterItKeepsTheBestWeights) {
+  EncoderOptions options = quick();
+  options.training.max_epochs = 1;
+  const auto one_epoch = fit(Task::kBinary, options);
+  options.training.max_epochs = 12;
+  bool trained = false;
+  const auto interrupted = fit(Task::kBinary, options, [&](const Progress& p) {
+    trained = trained || !p.message.empty();  // an epoch's result
+    return !trained;
+  });
+  EXPECT_EQ(interrupted.report().stop_reason, "interrupted");
+  EXPECT_EQ(interrupted.report().epochs.size(), 1U);
+  EXPECT_EQ(interrupted.tensors(), one_epoch.tensors());
 }
 
 TEST(SequenceEncoder, ServesManyThreads) {

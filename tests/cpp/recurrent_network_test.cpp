@@ -75,7 +75,7 @@ void expect_network_gradients(int layers, bool bidirectional, StatesOf states_of
     for (std::size_t i = 0; i < in.size(); i += 3) cells.push_back({in[i], in[i + 1], in[i + 2]});
     Rng drops(7);  // the same elements each time
     return nn::recurrent_network<double, Cell>(nn::recurrent_batch(tape, sequences, rows),
-                                               {mean.data(), scale.data()}, cells,
+                                               {{mean.data(), scale.data()}}, cells,
                                                {bidirectional, 0.25}, states_of, drops);
   });
 }

@@ -84,6 +84,26 @@ class TestFit:
         assert (layout.window, layout.per) == (6, "event")
         assert layout.id_types == {"card": "string", "terminal": "string"}
 
+    def test_text_columns_are_categories_for_any_cell(self, run, payments, tmp_path):
+        hours = payments["hour"].astype(int) // 6
+        table = payments.assign(part=hours.map({0: "night", 1: "morning", 2: "day", 3: "evening"}))
+        table.to_csv(tmp_path / "events.csv", index=False)
+        out = tmp_path / "m.ecseq"
+        arguments = [*FIT, "--features", "amount,part", "--cell", "transformer", "--out", out]
+        code, _, noted = run("fit", tmp_path / "events.csv", *arguments)
+        assert code == 0, noted
+        model = ecseq.load(out)
+        assert model.encoder_.cell == "transformer"
+        assert set(model.encoder_.categories_) == {"part"}
+        # Pieces of a file hold other categories in other orders.
+        layout = EventLayout.of(model, "m.ecseq")
+        scores = []
+        for rows in (7, 10**6):
+            scored = tmp_path / f"scores{rows}.parquet"
+            score_file(model, layout, tmp_path / "events.csv", scored, piece_rows=rows)
+            scores.append(pq.read_table(scored))
+        assert scores[0].equals(scores[1])
+
     def test_same_seed_same_model(self, run, folder, tmp_path):
         arguments = ["fit", folder / "events.csv", *FIT, "--entities", "terminal"]
         arguments += ["--label-delay", "7d", "--threads", "1", "--out", tmp_path / "again.ecseq"]

@@ -615,7 +615,7 @@ class TestFromFrame:
     @pytest.mark.parametrize(
         ("change", "arguments", "error", "message"),
         [
-            ({}, {"features": ["terminal"]}, TypeError, "column 'terminal'.*encode its categories"),
+            ({}, {"static": ["terminal"]}, TypeError, "column 'terminal'.*encode its categories"),
             (
                 {"ts": pd.to_datetime([1, 2, 3, 4, 5])},
                 {"features": ["ts"]},

@@ -151,6 +151,15 @@ void recurrence(const typename Cell::template Weights<Scalar>& weights, const Ev
   }
 }
 
+namespace detail {
+
+ECSEQ_INLINE void prefetch(const float* x, Index count) {
+  constexpr Index kLine = 64 / static_cast<Index>(sizeof(float));
+  for (Index k = 0; k < count; k += kLine) __builtin_prefetch(x + k);
+}
+
+}  // namespace detail
+
 /// What a layer reads: events, standardised, or the states of the layer below.
 template <class Scalar>
 struct LayerSource {
@@ -172,6 +181,12 @@ void recurrent_layer(const typename Cell::template Weights<Scalar>& weights,
   recurrence<Cell, Every>(
       weights, runs, count,
       [&](const EventRun& run, Index t, Scalar* to) {
+        // A tile reads a row of each of its sequences in turn, which no hardware prefetcher
+        // follows.
+        constexpr Index kAhead = 4;
+        if (source.states == nullptr && t + kAhead < run.length) {
+          detail::prefetch(run.events + position(run, t + kAhead) * inputs, inputs);
+        }
         if (source.states == nullptr) {
           source.standardisation.apply(run.events + position(run, t) * inputs, inputs, to);
         } else {

@@ -67,6 +67,16 @@ RecurrentBatch recurrent_batch(autograd::Tape<Scalar>& tape, const SequencesView
   return {{runs, static_cast<std::size_t>(count)}, events, sequences.features()};
 }
 
+/// Where each sequence's events begin in a table of all the batch's events. [sequences + 1]
+template <class Scalar>
+std::span<const Index> event_offsets(autograd::Tape<Scalar>& tape, const RecurrentBatch& batch) {
+  const auto count = static_cast<Index>(batch.runs.size());
+  auto* const offsets = tape.template scratch_of<Index>(count + 1);
+  for (const auto& run : batch.runs) offsets[run.result] = run.first;
+  offsets[count] = batch.events;
+  return {offsets, static_cast<std::size_t>(count) + 1};
+}
+
 /// What a layer reads: the batch's events, standardised, or the states of the layer below.
 template <class Scalar>
 struct LayerInput {

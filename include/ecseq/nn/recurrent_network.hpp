@@ -17,17 +17,15 @@ struct RecurrentShape {
 };
 
 /// cells: [layers] or, bidirectional, [2 layers]: forward and backward of each layer; the inputs of
-/// a layer's cells are H, bidirectional 2H, and of the first layer's the features.
+/// a layer's cells are H, bidirectional 2H, and of the first layer's the columns of `input`.
 /// Result: the last layer's states [sequences or events, H or 2H], see StatesOf; the last step of
 /// the backward direction is the one that read the sequence's first event.
 template <class Scalar, class Cell>
-autograd::Variable<Scalar> recurrent_network(const RecurrentBatch& batch,
-                                             const kernels::Standardisation& standardisation,
+autograd::Variable<Scalar> recurrent_network(const RecurrentBatch& batch, LayerInput<Scalar> input,
                                              std::span<const CellVariables<Scalar>> cells,
                                              const RecurrentShape& shape, StatesOf states_of,
                                              Rng& rng) {
   const std::size_t directions = shape.bidirectional ? 2 : 1;
-  LayerInput<Scalar> input{standardisation, nullptr};
   autograd::Variable<Scalar> states;
   for (std::size_t layer = 0; layer * directions < cells.size(); ++layer) {
     const bool last = (layer + 1) * directions == cells.size();

@@ -93,7 +93,11 @@ def fit(
         str, typer.Option(help="Column: when it happened, a timestamp or seconds.")
     ] = "",
     features: Annotated[
-        str, typer.Option(help="Numeric columns, with commas. Default: all that are left.")
+        str,
+        typer.Option(
+            help="Columns of numbers or of categories (text), with commas. Default: all numeric "
+            "ones that are left."
+        ),
     ] = "",
     entities: Annotated[
         str, typer.Option(help="Columns of shared entities, with commas: terminal, device, item.")
@@ -116,6 +120,7 @@ def fit(
     validation_fraction: Annotated[
         float, typer.Option(help="Share of the rest to validate on.")
     ] = 0.2,
+    cell: Annotated[str, typer.Option(help="Encoder: lstm, gru or transformer.")] = "lstm",
     hidden_size: Annotated[int, typer.Option(min=1, help="Size of the embedding.")] = 32,
     max_epochs: Annotated[int, typer.Option(min=1, help="Passes of the encoder at most.")] = 30,
     representatives: Annotated[
@@ -165,6 +170,7 @@ def fit(
         label_delay=_delay("--label-delay", label_delay),
         validation_fraction=_fraction("--validation-fraction", validation_fraction),
         test_fraction=_fraction("--test-fraction", test_fraction),
+        cell=_one_of("--cell", cell, ("lstm", "gru", "transformer")),
         hidden_size=hidden_size,
         max_epochs=max_epochs,
         n_representatives=representatives,

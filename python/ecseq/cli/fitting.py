@@ -35,6 +35,7 @@ class FitRequest:
     label_delay: float = 0.0  # seconds
     validation_fraction: float = 0.2
     test_fraction: float = 0.25
+    cell: str = "lstm"
     hidden_size: int = 32
     max_epochs: int = 30
     n_representatives: int = 0  # 0: the library's default
@@ -81,7 +82,9 @@ def fit_events(request: FitRequest, say: Say, progress: Progress | None = None) 
     threads = request.num_threads or None
     training, validation = sequences[split.training], sequences[split.validation]
     encoder = ecseq.SequenceEncoder(
-        hidden_size=request.hidden_size,
+        request.cell,
+        request.hidden_size,
+        categorical=dict.fromkeys(sequences.categories, 8) or None,
         task=task,
         max_epochs=request.max_epochs,
         random_state=request.seed,

@@ -1,0 +1,122 @@
+#include "recurrent_backbone.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ecseq/nn/recurrent_network.hpp"
+
+namespace ecseq::encoders {
+namespace {
+
+/// "lstm.bias", "lstm.bias_backward", "lstm.bias_1", "lstm.bias_1_backward", ...
+std::string parameter_name(const EncoderOptions& options, const char* what, int layer,
+                           bool backward) {
+  std::string name = options.cell + "." + what;
+  if (layer > 0) name.append("_").append(std::to_string(layer));
+  if (backward) name += "_backward";
+  return name;
+}
+
+}  // namespace
+
+template <class Cell>
+RecurrentBackbone<Cell>::RecurrentBackbone(const EncoderOptions& options, Index inputs,
+                                           nn::Parameters<float>& parameters, Rng& rng)
+    : hidden_(options.hidden_size),
+      n_layers_(options.n_layers),
+      directions_(options.directions()),
+      dropout_(options.dropout) {
+  const Index size = Cell::kGates * hidden_;
+  const double bound = 1.0 / std::sqrt(static_cast<double>(hidden_));
+  for (int layer = 0; layer < n_layers_; ++layer) {
+    for (int direction = 0; direction < directions_; ++direction) {
+      const auto name = [&](const char* what) {
+        return parameter_name(options, what, layer, direction == 1);
+      };
+      const Index rows = layer == 0 ? inputs : directions_ * hidden_;
+      CellNumbers cell{};
+      cell.weight_input = parameters.add_uniform(name("weight_input"), rows, size, bound, rng);
+      cell.weight_hidden = parameters.add_uniform(name("weight_hidden"), hidden_, size, bound, rng);
+      cell.bias = parameters.add_uniform(name("bias"), 1, 4 * hidden_, bound, rng);
+      cells_.push_back(cell);
+    }
+  }
+  // An open forget gate lets the first gradients reach early events (Jozefowicz et al. 2015).
+  if constexpr (Cell::kCells > 0) {
+    for (const CellNumbers& cell : cells_) {
+      for (Index j = 0; j < hidden_; ++j) parameters.data(cell.bias)[hidden_ + j] += 1.0F;
+    }
+  }
+}
+
+template <class Cell>
+autograd::Variable<float> RecurrentBackbone<Cell>::states(
+    const nn::BoundParameters<float>& parameters, const nn::RecurrentBatch& batch,
+    const nn::LayerInput<float>& input, nn::StatesOf states_of, Rng* rng) const {
+  auto* const cells =
+      parameters.tape().scratch_of<nn::CellVariables<float>>(static_cast<Index>(cells_.size()));
+  for (std::size_t c = 0; c < cells_.size(); ++c) {
+    cells[c] = {parameters[cells_[c].weight_input], parameters[cells_[c].weight_hidden],
+                parameters[cells_[c].bias]};
+  }
+  Rng unused(0);
+  return nn::recurrent_network<float, Cell>(batch, input, {cells, cells_.size()},
+                                            {directions_ == 2, rng == nullptr ? 0.0 : dropout_},
+                                            states_of, rng == nullptr ? unused : *rng);
+}
+
+template <class Cell>
+void RecurrentBackbone<Cell>::pack(const nn::Parameters<float>& parameters) {
+  packed_.resize(cells_.size());
+  weights_.clear();
+  for (std::size_t c = 0; c < cells_.size(); ++c) {
+    const auto weight_input = parameters.view(cells_[c].weight_input);
+    packed_[c].resize(
+        kernels::packed_recurrent_size<float, Cell::kGates>(weight_input.rows, hidden_));
+    weights_.push_back(kernels::pack_recurrent<float, Cell::kGates>(
+        weight_input, parameters.view(cells_[c].weight_hidden), parameters.data(cells_[c].bias),
+        packed_[c].data()));
+  }
+}
+
+template <class Cell>
+void RecurrentBackbone<Cell>::run(std::span<const kernels::EventRun> runs,
+                                  const kernels::LayerSource<float>& source, nn::StatesOf states_of,
+                                  float* out, Index out_stride) const {
+  const auto count = static_cast<Index>(runs.size());
+  const Index width = directions_ * hidden_;
+  Index events = 0;
+  if (n_layers_ > 1) {
+    for (const auto& run : runs) events += run.length;
+  }
+  Index scratch_size = 0;
+  for (const auto& weights : weights_) {
+    scratch_size = std::max(scratch_size, kernels::recurrent_scratch_size<Cell, float>(weights));
+  }
+  Eigen::ArrayXf scratch(scratch_size);
+  Matrix<float> below, states;  // [events, width]
+  for (int layer = 0; layer < n_layers_; ++layer) {
+    const bool last = layer + 1 == n_layers_;
+    if (!last) states.resize(events, width);
+    const kernels::LayerSource<float> from =
+        layer == 0 ? source : kernels::LayerSource<float>{{}, below.data()};
+    for (int direction = 0; direction < directions_; ++direction) {
+      const auto& weights = weights_[static_cast<std::size_t>(layer * directions_ + direction)];
+      float* const to = (last ? out : states.data()) + direction * hidden_;
+      const Index stride = last ? out_stride : width;
+      if (last && states_of == nn::StatesOf::kLastStep) {
+        kernels::recurrent_layer<Cell, false>(weights, from, direction == 1, runs.data(), count, to,
+                                              stride, scratch.data());
+      } else {
+        kernels::recurrent_layer<Cell, true>(weights, from, direction == 1, runs.data(), count, to,
+                                             stride, scratch.data());
+      }
+    }
+    below.swap(states);
+  }
+}
+
+template class RecurrentBackbone<kernels::LstmCell>;
+template class RecurrentBackbone<kernels::GruCell>;
+
+}  // namespace ecseq::encoders
