@@ -69,6 +69,25 @@ def test_works_in_a_forked_child(training: Embeddings) -> None:
         child.kill()
 
 
+@pytest.mark.parametrize("order", ["torch, ecseq", "ecseq, torch"])
+def test_lives_beside_torch(order: str) -> None:
+    pytest.importorskip("torch", reason="torch is a peer, not a requirement")
+    script = f"""
+import {order}
+import numpy as np
+torch.manual_seed(0)
+lstm = torch.nn.LSTM(3, 8, batch_first=True)
+x = torch.randn(40, 6, 3)
+expected = lstm(x)[0][:, -1].detach().numpy()
+encoder = ecseq.SequenceEncoder.from_torch(lstm)
+sequences = ecseq.Sequences.from_list(list(x.numpy()))
+assert np.abs(encoder.transform(sequences) - expected).max() < 1e-5
+ecseq.SequenceEncoder(max_epochs=2).fit(sequences, np.arange(40) % 2)
+assert np.abs(lstm(x)[0][:, -1].detach().numpy() - expected).max() < 1e-6
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_one_model_serves_many_threads(related: ecseq.ECSeqClassifier, later: Embeddings) -> None:
     expected = related.predict_proba(later.X, entities=later.entities, times=later.times)
 
