@@ -121,11 +121,7 @@ def one_sequence(
 def transformer(effort: Effort, threads: int) -> Iterator[Comparison]:
     batch, length, width, heads, layers = 64, 50, 64, 4, 2
     module = transformer_module(width, heads, layers)
-    encoder = transformer_encoder(module, heads)
-    if encoder is None:
-        print("transformer: left out, this ecseq has no SequenceEncoder.from_torch")
-        return
-    encoder.set_params(num_threads=threads)
+    encoder = transformer_encoder(module).set_params(num_threads=threads)
     x = events(batch, length, width)
     sequences, tensor = full_length(x), torch.from_numpy(x)
     problem = f"Transformer B {batch}, T {length}, D {width}, {heads} heads, {layers} layers"

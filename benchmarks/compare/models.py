@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import ecseq
-from ecseq import _core
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 TOLERANCE = 1e-4
@@ -25,33 +24,7 @@ def recurrent_module(cell: str, features: int, hidden: int) -> nn.Module:
 
 
 def recurrent_encoder(module: nn.Module) -> ecseq.SequenceEncoder:
-    """A fitted encoder with the weights of a one-layer nn.LSTM or nn.GRU."""
-    cell = "lstm" if isinstance(module, nn.LSTM) else "gru"
-    weight = {name: value.detach().numpy() for name, value in module.named_parameters()}
-    of_input, of_hidden = weight["bias_ih_l0"], weight["bias_hh_l0"]
-    if cell == "lstm":
-        bias = of_input + of_hidden
-    else:  # the new gate keeps both, for the reset gate multiplies only the hidden one
-        both = 2 * module.hidden_size
-        bias = np.concatenate(
-            [of_input[:both] + of_hidden[:both], of_input[both:], of_hidden[both:]]
-        )
-    tensors = {
-        f"{cell}.weight_input": weight["weight_ih_l0"].T,
-        f"{cell}.weight_hidden": weight["weight_hh_l0"].T,
-        f"{cell}.bias": bias[None, :],
-        "head.weight": np.zeros((module.hidden_size, 1)),
-        "head.bias": np.zeros((1, 1)),
-        "feature.mean": np.zeros((1, module.input_size)),
-        "feature.scale": np.ones((1, module.input_size)),
-        "target.mean": np.zeros((1, 1)),
-        "target.std": np.ones((1, 1)),
-    }
-    tensors = {name: np.ascontiguousarray(x, dtype=np.float32) for name, x in tensors.items()}
-    core = _core.SequenceEncoder.from_tensors(
-        tensors, {"cell": cell, "hidden_size": module.hidden_size}, "binary", 2
-    )
-    return ecseq.SequenceEncoder._from_core(core, np.array([0, 1]))
+    return ecseq.SequenceEncoder.from_torch(module)
 
 
 def transformer_module(width: int, heads: int, layers: int) -> nn.Module:
@@ -60,11 +33,8 @@ def transformer_module(width: int, heads: int, layers: int) -> nn.Module:
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False).eval()
 
 
-def transformer_encoder(module: nn.Module, heads: int) -> ecseq.SequenceEncoder | None:
-    """A fitted encoder with the module's weights, or None if this ecseq has no Transformer."""
-    if not hasattr(ecseq.SequenceEncoder, "from_torch"):
-        return None
-    return ecseq.SequenceEncoder.from_torch(module, n_heads=heads, pooling="last")
+def transformer_encoder(module: nn.Module) -> ecseq.SequenceEncoder:
+    return ecseq.SequenceEncoder.from_torch(module)
 
 
 def full_length(x: NDArray[np.float32]) -> ecseq.Sequences:
