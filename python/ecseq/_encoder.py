@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
-from ecseq._encoder_options import core_options, parameters_of
+from ecseq._encoder_options import IMPORTED_PARTS, core_options, parameters_of
 from ecseq._foreign_weights import (
     Imported,
     architecture_of_module,
@@ -265,6 +265,8 @@ class SequenceEncoder(BaseEstimator):
             task, named, codes = encode_labels(np.asarray(labels), self.task, known)
         options = core_options(self, sequences, seed, named, codes)
         options["labels_per"] = "sequence" if per == "none" else per
+        if start is not None:  # imported weights may do without parts that ours have
+            options.update({name: start.architecture[name] for name in IMPORTED_PARTS})
         if one_pass:
             options["max_epochs"] = 1
         n_classes = 0 if named is None else len(named)

@@ -23,7 +23,7 @@ _CHOICES = {
 }
 _CATEGORICAL_OPTIONS = ("dimension", "max_norm", "min_count")
 # Of an architecture: what imported weights alone decide.
-_NOT_PARAMETERS = ("input_projection", "final_norm")
+IMPORTED_PARTS = ("input_projection", "final_norm")
 
 
 def core_options(
@@ -105,7 +105,7 @@ def _column_of(feature: Any, sequences: Sequences) -> int:
 
 def parameters_of(architecture: Mapping[str, Any]) -> dict[str, Any]:
     """Constructor parameters of an encoder whose core has this architecture."""
-    parameters = {k: v for k, v in architecture.items() if k not in _NOT_PARAMETERS}
+    parameters = {k: v for k, v in architecture.items() if k not in IMPORTED_PARTS}
     columns = parameters["categorical"]
     parameters["categorical"] = {
         c["column"]: {name: c[name] for name in _CATEGORICAL_OPTIONS} for c in columns

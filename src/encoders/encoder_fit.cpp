@@ -51,19 +51,17 @@ void require_training(const SequencesView& training, const SequencesView& valida
   if (validation.size > 0) validate(validation);
 }
 
+/// Dropout may differ: it acts on training alone.
 void require_same_network(const EncoderOptions& options, const EncoderState& start) {
-  EncoderOptions given = options, had = start.options;
-  std::string differing;
-  visit_architecture(given, [&](const char* name, const auto& value) {
-    visit_architecture(had, [&](const char* other_name, const auto& other) {
+  visit_architecture(options, [&](const char* name, const auto& value) {
+    visit_architecture(start.options, [&](const char* other_name, const auto& other) {
       if constexpr (std::is_same_v<decltype(value), decltype(other)>) {
-        if (std::string(name) == other_name && !(value == other)) differing = name;
+        const std::string option = name;
+        if (option != other_name || option == "dropout" || value == other) return;
+        throw InvalidArgument("start: '" + option + "' differs from the encoder to go on from");
       }
     });
   });
-  if (!differing.empty() && differing != "dropout") {
-    throw InvalidArgument("start: '" + differing + "' differs from the encoder to go on from");
-  }
 }
 
 /// A network for `training`: random weights, or those of `start`.

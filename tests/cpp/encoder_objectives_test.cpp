@@ -142,6 +142,7 @@ TEST_P(Objectives, TrainingGoesOnFromWeightsThereAre) {
   const Matrix<float> embedding = labelled.encode(data.sequences);
   EXPECT_TRUE(further.decide(embedding).isApprox(labelled.decide(embedding), 1e-5F));
   options.hidden_size = 16;
+  options.dropout = 0.5;
   expect_refused(
       [&] {
         SequenceEncoder::fit(data.sequences, ones, data.sequences, ones, options, {}, &labelled);

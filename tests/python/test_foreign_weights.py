@@ -136,6 +136,24 @@ def test_what_does_not_fit_is_refused_by_name(change, message):
         SequenceEncoder.from_torch(state)
 
 
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+def test_imported_weights_can_be_trained_on(kind):
+    if kind == "lstm":
+        encoder = SequenceEncoder.from_torch(recurrent_state("tune", ("lstm", 12, 9, 2, False)))
+    else:
+        state = transformer_state("tune", TRANSFORMER)
+        encoder = SequenceEncoder.from_torch(state, **transformer_options(TRANSFORMER))
+    rng = np.random.default_rng(0)
+    sequences = Sequences.from_list([rng.normal(size=(5, 12)) for _ in range(60)])
+    labels = np.arange(60) % 2
+    before = encoder.transform(sequences)
+    encoder.set_params(learning_rate=1e-9).partial_fit(sequences, labels)
+    np.testing.assert_allclose(encoder.transform(sequences), before, atol=1e-5)
+    encoder.set_params(learning_rate=1e-2, warm_start=True, max_epochs=20, dropout=0.1)
+    encoder.fit(sequences, labels, validation=(sequences, labels))
+    assert (encoder.predict(sequences) == labels).mean() > 0.9
+
+
 def test_a_transformer_needs_to_be_told_its_heads():
     with pytest.raises(ValueError, match="n_heads"):
         SequenceEncoder.from_torch(transformer_state("heads", TRANSFORMER))
