@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ecseq/autograd/operations/log_sum_exp.hpp"
 #include "ecseq/autograd/operations/rows.hpp"
 
 namespace ecseq::autograd {
@@ -21,7 +22,7 @@ class ClassCrossEntropy final : public Operation<Scalar> {
     double sum = 0.0;
     for (Index i = 0; i < logits_.rows(); ++i) {
       const Scalar* z = logits_.value().data() + i * logits_.cols();
-      log_sums_[i] = log_sum_exp(z);
+      log_sums_[i] = log_sum_exp(z, logits_.cols());
       sum += static_cast<double>(log_sums_[i] - z[classes_[static_cast<std::size_t>(i)]]);
     }
     loss(0, 0) = static_cast<Scalar>(sum) * weight_;
@@ -39,13 +40,6 @@ class ClassCrossEntropy final : public Operation<Scalar> {
   }
 
  private:
-  // log sum_c exp(z_c) = m + log sum_c exp(z_c - m) with m = max z: exp cannot overflow
-  Scalar log_sum_exp(const Scalar* z) const {
-    Scalar largest = z[0], sum = 0;
-    for (Index c = 1; c < logits_.cols(); ++c) largest = z[c] > largest ? z[c] : largest;
-    for (Index c = 0; c < logits_.cols(); ++c) sum += std::exp(z[c] - largest);
-    return largest + std::log(sum);
-  }
   Variable<Scalar> logits_;
   std::span<const Index> classes_;
   Scalar weight_;

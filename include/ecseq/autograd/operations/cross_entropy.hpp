@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "ecseq/autograd/operations/log_sum_exp.hpp"
 #include "ecseq/autograd/operations/shapes.hpp"
 
 namespace ecseq::autograd {
@@ -20,7 +21,7 @@ class CrossEntropy final : public Operation<Scalar> {
     double sum = 0.0;
     for (Index i = 0; i < logits_.rows(); ++i) {
       const Scalar* z = logits_.value().data() + i * logits_.cols();
-      const Scalar log_sum = log_sum_exp(z);
+      const Scalar log_sum = log_sum_exp(z, logits_.cols());
       Scalar row = 0;
       for (Index c = 0; c < logits_.cols(); ++c) row += targets_(i, c) * (log_sum - z[c]);
       sum += static_cast<double>(weight(i) * row);
@@ -33,7 +34,7 @@ class CrossEntropy final : public Operation<Scalar> {
     for (Index i = 0; i < logits_.rows(); ++i) {
       const Scalar* z = logits_.value().data() + i * logits_.cols();
       Scalar* dz = logits_.gradient().data() + i * logits_.cols();
-      const Scalar log_sum = log_sum_exp(z);
+      const Scalar log_sum = log_sum_exp(z, logits_.cols());
       const Scalar factor = dloss(0, 0) * weight(i);
       Scalar mass = 0;
       for (Index c = 0; c < logits_.cols(); ++c) mass += targets_(i, c);
@@ -44,13 +45,6 @@ class CrossEntropy final : public Operation<Scalar> {
   }
 
  private:
-  // log sum_c exp(z_c) = m + log sum_c exp(z_c - m) with m = max z: exp cannot overflow
-  Scalar log_sum_exp(const Scalar* z) const {
-    Scalar largest = z[0], sum = 0;
-    for (Index c = 1; c < logits_.cols(); ++c) largest = z[c] > largest ? z[c] : largest;
-    for (Index c = 0; c < logits_.cols(); ++c) sum += std::exp(z[c] - largest);
-    return largest + std::log(sum);
-  }
   Scalar weight(Index i) const { return weights_ ? weights_[i] : Scalar(1); }
   Variable<Scalar> logits_;
   MatrixView<Scalar> targets_;
