@@ -100,6 +100,44 @@ ECSEQ_INLINE unsigned greater_lanes(Vec<float> a, Vec<float> b) {
 #endif
 }
 
+/// visit(row, point, score) for every score that exceeds its row's threshold when its tile is
+/// computed: rows [0, rows) against the points of panels [panel, panel + panels), whole tiles of
+/// panels. Each row sees its points in increasing order and may raise its threshold in between, so
+/// `visit` compares again. x: [rows, d]; threshold: [rows], at least kNoScore.
+template <class Visit>
+void visit_scores(const PackedDense& points, Index panel, Index panels, const float* x, Index rows,
+                  const float* threshold, const Visit& visit) {
+  const Index d = points.in();
+  const auto tile = [&]<int Rows>(Index first, Index p) {
+    Vec<float> acc[PackedDense::kTilePanels][Rows];
+    dense_tile<Rows>(points, p, x + first * d, d, acc);
+#pragma GCC unroll 8
+    for (int n = 0; n < Rows; ++n) {
+      const Vec<float> bound = broadcast(threshold[first + n]);
+      unsigned any = 0;
+#pragma GCC unroll 4
+      for (int v = 0; v < PackedDense::kTilePanels; ++v) any |= greater_lanes(acc[v][n], bound);
+      if (any == 0) continue;
+      for (int v = 0; v < PackedDense::kTilePanels; ++v) {
+        alignas(kVectorBytes) float score[kLanes<float>];
+        store(score, acc[v][n]);
+        for (unsigned lanes = greater_lanes(acc[v][n], bound); lanes != 0; lanes &= lanes - 1) {
+          const int lane = __builtin_ctz(lanes);
+          visit(first + n, (p + v) * kLanes<float> + lane, score[lane]);
+        }
+      }
+    }
+  };
+  // All rows against a few points at a time: those stay in the first-level cache.
+  for (Index p = panel; p < panel + panels; p += PackedDense::kTilePanels) {
+    Index i = 0;
+    for (; i + PackedDense::kTileRows <= rows; i += PackedDense::kTileRows) {
+      tile.template operator()<PackedDense::kTileRows>(i, p);
+    }
+    for (; i < rows; ++i) tile.template operator()<1>(i, p);
+  }
+}
+
 /// The k highest of scores[0 .. padded), highest first, lower index first on ties. k >= 1 and at
 /// most the number of real points. padded: whole vectors.
 inline void select_top(const float* scores, Index padded, Index k, float* top,

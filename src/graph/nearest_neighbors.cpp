@@ -1,0 +1,214 @@
+#include "ecseq/graph/nearest_neighbors.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coarse_cells.hpp"
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
+#include "ecseq/core/rng.hpp"
+#include "ecseq/core/sequences.hpp"
+#include "metric_space.hpp"
+
+namespace ecseq::graph {
+namespace {
+
+constexpr Index kChunk = 512;    // rows whose lists of neighbours stay in the second-level cache
+constexpr Index kSample = 1000;  // rows on which recall is measured
+
+/// The k points of highest score seen so far, for each of `rows` rows.
+class TopLists {
+ public:
+  TopLists(Index rows, Index k)
+      : k_(k),
+        score_(static_cast<std::size_t>(rows * k), kernels::kNoScore),
+        point_(score_.size(), -1),
+        threshold_(static_cast<std::size_t>(rows), kernels::kNoScore) {}
+
+  const float* thresholds() const { return threshold_.data(); }
+  const std::int32_t* points(Index row) const { return point_.data() + row * k_; }
+
+  /// Points come in increasing order and an equal one goes behind: the lower number wins ties.
+  void offer(Index row, std::int32_t point, float score) {
+    if (!(score > threshold_[static_cast<std::size_t>(row)])) return;
+    float* scores = score_.data() + row * k_;
+    std::int32_t* points = point_.data() + row * k_;
+    Index place = k_ - 1;
+    for (; place > 0 && scores[place - 1] < score; --place) {
+      scores[place] = scores[place - 1];
+      points[place] = points[place - 1];
+    }
+    scores[place] = score;
+    points[place] = point;
+    threshold_[static_cast<std::size_t>(row)] = scores[k_ - 1];
+  }
+
+ private:
+  Index k_;
+  std::vector<float> score_;
+  std::vector<std::int32_t> point_;
+  std::vector<float> threshold_;
+};
+
+/// Writes the neighbours of row i by their distances in double, which order what float scores
+/// could not tell apart.
+void write_neighbors(const MetricSpace& space, Index i, const std::int32_t* points,
+                     NeighborTable& out) {
+  std::vector<std::pair<double, std::int32_t>> found;
+  for (Index j = 0; j < out.rows.cols(); ++j) {
+    found.emplace_back(space.distance(i, points[j]), points[j]);
+  }
+  std::sort(found.begin(), found.end());
+  for (Index j = 0; j < out.rows.cols(); ++j) {
+    const auto& [distance, row] = found[static_cast<std::size_t>(j)];
+    out.rows(i, j) = row;
+    out.distances(i, j) = static_cast<float>(distance);
+  }
+}
+
+/// Lists for `queries` among all rows, without themselves.
+TopLists search_all(const MetricSpace& space, const kernels::PackedDense& points,
+                    const Index* queries, Index n, Index k) {
+  Matrix<float> x(n, space.rows().cols());
+  for (Index q = 0; q < n; ++q) x.row(q) = space.rows().row(queries[q]);
+  TopLists lists(n, k);
+  kernels::visit_scores(points, 0, points.panels(), x.data(), n, lists.thresholds(),
+                        [&](Index q, Index point, float score) {
+                          if (point == queries[q]) return;
+                          lists.offer(q, static_cast<std::int32_t>(point), score);
+                        });
+  return lists;
+}
+
+void search_exactly(const MetricSpace& space, Index k, int threads,
+                    const ProgressCallback& progress, NeighborTable& out) {
+  const Index n = space.rows().rows();
+  const kernels::PackedDense points = space.pack(0, n);
+  std::vector<Index> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), Index{0});
+  const Index round = kChunk * threads;
+  for (Index first = 0; first < n; first += round) {
+    report(progress, {"graph", first, n, ""});
+    parallel_chunks(std::min(round, n - first), kChunk, threads, [&](Index begin, Index end) {
+      const Index* queries = order.data() + first + begin;
+      const TopLists lists = search_all(space, points, queries, end - begin, k);
+      for (Index q = 0; q < end - begin; ++q) {
+        write_neighbors(space, queries[q], lists.points(q), out);
+      }
+    });
+  }
+}
+
+/// How many of its nearest cells each cell must search for the recall asked for; at least as many
+/// as hold k rows besides any one. Also the recall found on the sample.
+struct Reach {
+  Index cells = 0;
+  double recall = 0.0;
+};
+
+Reach find_reach(const MetricSpace& space, const CoarseCells& cells, Index k,
+                 const NeighborSearch& search, int threads) {
+  const Index n = space.rows().rows();
+  std::vector<Index> sample = Rng(search.seed, 1).permutation(n);
+  sample.resize(static_cast<std::size_t>(std::min(n, kSample)));
+  const auto n_sample = static_cast<Index>(sample.size());
+  const kernels::PackedDense points = space.pack(0, n);
+  // found[s][r]: true neighbours of sample s in the r-th nearest cell to its own.
+  std::vector<std::vector<Index>> found(sample.size());
+  parallel_chunks(n_sample, 64, threads, [&](Index begin, Index end) {
+    const TopLists lists = search_all(space, points, sample.data() + begin, end - begin, k);
+    for (Index s = begin; s < end; ++s) {
+      const Index own = cells.cell_of(sample[static_cast<std::size_t>(s)]);
+      const std::vector<Index> near = cells.nearest_cells(own);
+      std::vector<Index> place(near.size());
+      for (std::size_t r = 0; r < near.size(); ++r) {
+        place[static_cast<std::size_t>(near[r])] = static_cast<Index>(r);
+      }
+      auto& counts = found[static_cast<std::size_t>(s)];
+      counts.assign(near.size(), 0);
+      for (Index j = 0; j < k; ++j) {
+        const Index cell = cells.cell_of(lists.points(s - begin)[j]);
+        ++counts[static_cast<std::size_t>(place[static_cast<std::size_t>(cell)])];
+      }
+    }
+  });
+  Reach reach;
+  Index hits = 0;
+  const auto wanted = static_cast<double>(n_sample * k);
+  while (reach.cells < cells.size() && (reach.cells == 0 || reach.recall < search.recall)) {
+    for (const auto& counts : found) hits += counts[static_cast<std::size_t>(reach.cells)];
+    reach.recall = static_cast<double>(hits) / wanted;
+    ++reach.cells;
+  }
+  return reach;
+}
+
+void search_cells(const MetricSpace& space, Index k, const NeighborSearch& search, int threads,
+                  const ProgressCallback& progress, NeighborTable& out) {
+  const CoarseCells cells(space, search.seed, threads, progress);
+  const Reach reach = find_reach(space, cells, k, search, threads);
+  out.recall = reach.recall;
+  const Index round = 4 * threads;
+  for (Index first = 0; first < cells.size(); first += round) {
+    report(progress, {"graph", first, cells.size(), ""});
+    parallel_for(std::min(round, cells.size() - first), threads, [&](Index c) {
+      const std::vector<Index>& queries = cells.members(first + c);
+      const auto n = static_cast<Index>(queries.size());
+      const Matrix<float> x = take_rows<float>(space.rows(), queries);
+      TopLists lists(n, k);
+      Index candidates = 0;
+      const std::vector<Index> near = cells.nearest_cells(first + c);
+      for (std::size_t r = 0; r < near.size(); ++r) {
+        // Beyond the reach only for cells so small that k rows were not seen yet.
+        if (static_cast<Index>(r) >= reach.cells && candidates > k) break;
+        const std::vector<Index>& members = cells.members(near[r]);
+        candidates += static_cast<Index>(members.size());
+        const kernels::PackedDense points = space.pack(take_rows<float>(space.rows(), members));
+        kernels::visit_scores(points, 0, points.panels(), x.data(), n, lists.thresholds(),
+                              [&](Index q, Index point, float score) {
+                                const Index row = members[static_cast<std::size_t>(point)];
+                                if (row == queries[static_cast<std::size_t>(q)]) return;
+                                lists.offer(q, static_cast<std::int32_t>(row), score);
+                              });
+      }
+      for (Index q = 0; q < n; ++q) {
+        write_neighbors(space, queries[static_cast<std::size_t>(q)], lists.points(q), out);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+NeighborTable nearest_neighbors(MatrixView<float> x, Index k, const NeighborSearch& search,
+                                const ProgressCallback& progress) {
+  require_one_of("metric", search.metric, {"euclidean", "cosine"});
+  require_at_least("n_neighbors", k, 1);
+  if (k >= x.rows) {
+    throw InvalidArgument("n_neighbors: " + std::to_string(k) + " asked for, but a row has only " +
+                          std::to_string(std::max<Index>(0, x.rows - 1)) + " others");
+  }
+  if (!(search.recall > 0.0 && search.recall <= 1.0)) {
+    throw InvalidArgument("recall: expected a share in (0, 1], got " +
+                          std::to_string(search.recall));
+  }
+  require_finite(x, "X");
+  const int threads = resolve_threads(search.num_threads);
+  const MetricSpace space(x, search.metric);
+  NeighborTable out;
+  out.rows.resize(x.rows, k);
+  out.distances.resize(x.rows, k);
+  if (x.rows > search.approximate_above) {
+    search_cells(space, k, search, threads, progress, out);
+  } else {
+    search_exactly(space, k, threads, progress, out);
+  }
+  return out;
+}
+
+}  // namespace ecseq::graph
