@@ -153,6 +153,11 @@ void search_cells(const MetricSpace& space, Index k, const NeighborSearch& searc
   const CoarseCells cells(space, search.seed, threads, progress);
   const Reach reach = find_reach(space, cells, k, search, threads);
   out.recall = reach.recall;
+  std::vector<kernels::PackedDense> packed(static_cast<std::size_t>(cells.size()));
+  parallel_for(cells.size(), threads, [&](Index c) {
+    packed[static_cast<std::size_t>(c)] =
+        space.pack(take_rows<float>(space.rows(), cells.members(c)));
+  });
   const Index round = 4 * threads;
   for (Index first = 0; first < cells.size(); first += round) {
     report(progress, {"graph", first, cells.size(), ""});
@@ -168,7 +173,7 @@ void search_cells(const MetricSpace& space, Index k, const NeighborSearch& searc
         if (static_cast<Index>(r) >= reach.cells && candidates > k) break;
         const std::vector<Index>& members = cells.members(near[r]);
         candidates += static_cast<Index>(members.size());
-        const kernels::PackedDense points = space.pack(take_rows<float>(space.rows(), members));
+        const kernels::PackedDense& points = packed[static_cast<std::size_t>(near[r])];
         kernels::visit_scores(points, 0, points.panels(), x.data(), n, lists.thresholds(),
                               [&](Index q, Index point, float score) {
                                 const Index row = members[static_cast<std::size_t>(point)];

@@ -141,8 +141,12 @@ TEST(NearestNeighbors, RefuseWhatTheyCannotSearch) {
   expect_refused([&] { nearest_neighbors(x, 5); },
                  "n_neighbors: 5 asked for, but a row has only 4 others");
   expect_refused([&] { nearest_neighbors(x, 0); }, "n_neighbors: expected at least 1, got 0");
-  EXPECT_THROW(nearest_neighbors(x, 2, {.metric = "manhattan"}), InvalidArgument);
-  EXPECT_THROW(nearest_neighbors(x, 2, {.recall = 0.0}), InvalidArgument);
+  NeighborSearch search;
+  search.metric = "manhattan";
+  EXPECT_THROW(nearest_neighbors(x, 2, search), InvalidArgument);
+  search = {};
+  search.recall = 0.0;
+  EXPECT_THROW(nearest_neighbors(x, 2, search), InvalidArgument);
   x(3, 1) = 1e19F;
   EXPECT_THROW(nearest_neighbors(x, 2), InvalidArgument);
   x(3, 1) = std::numeric_limits<float>::quiet_NaN();
@@ -166,7 +170,9 @@ TEST(KnnGraph, JoinsRowsWhereEitherIsNearTheOther) {
   }
   std::sort(last.begin(), last.end());
   for (const std::string weight : {"gaussian", "similarity", "one"}) {
-    const KnnGraph result = knn_graph(x, 5, {.weight = weight});
+    KnnGraphOptions options;
+    options.weight = weight;
+    const KnnGraph result = knn_graph(x, 5, options);
     validate(result.graph);
     EXPECT_EQ(edges_of(result.graph), expected);
     EXPECT_FLOAT_EQ(static_cast<float>(result.scale), last[150]);

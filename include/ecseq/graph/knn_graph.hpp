@@ -11,7 +11,7 @@ struct KnnGraphOptions {
   std::string weight = "gaussian";  ///< of an edge of length d: "gaussian", exp(-d^2 / (2 s^2))
                                     ///< with s the median distance of a k-th neighbour;
                                     ///< "similarity", 1 / (1 + d); "one"
-  NeighborSearch search;  ///< metric, and exact or approximate
+  NeighborSearch search;            ///< metric, and exact or approximate
 };
 
 struct KnnGraph {

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "ecseq/compress/representatives.hpp"
+#include "ecseq/core/progress.hpp"
+
+namespace ecseq::compress {
+
+/// Tells equal rows of one matrix; -0 and +0 are one value.
+class DistinctRows {
+ public:
+  explicit DistinctRows(MatrixView<float> x);
+  /// True the first time a value is seen.
+  bool insert(Index row) { return seen_.insert(bytes(row)).second; }
+  bool equal(Index a, Index b) const { return bytes(a) == bytes(b); }
+
+ private:
+  std::string_view bytes(Index row) const;
+
+  Matrix<float> values_;  ///< [N, h], without negative zeros
+  std::unordered_set<std::string_view> seen_;
+};
+
+/// Throws InvalidArgument unless x is finite, labels has a row for each of x, and x has at least
+/// k >= 1 distinct rows.
+void require_compressible(MatrixView<float> x, MatrixView<float> labels, Index k);
+
+/// Real rows as representatives: every row goes to the nearest chosen one, the first on ties.
+/// chosen: [K], rows of x of different values. Fills all but report.iterations and seconds.
+Compression represent_by_rows(MatrixView<float> x, MatrixView<float> labels,
+                              const std::vector<Index>& chosen, Index n_cases, int threads);
+
+/// Groups of rows as representatives, the means of their members: empty groups are left out and
+/// groups of equal means become one.
+/// group: [N], 0 .. n_groups - 1. Fills all but report.iterations and seconds.
+Compression represent_by_means(MatrixView<float> x, MatrixView<float> labels,
+                               const std::vector<std::int64_t>& group, Index n_groups,
+                               Index n_cases);
+
+}  // namespace ecseq::compress
