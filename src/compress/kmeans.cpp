@@ -12,8 +12,12 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
+#include "ecseq/core/sequences.hpp"
 #include "ecseq/kernels/nearest.hpp"
+#include "kmeans_plus_plus.hpp"
+#include "refill_clusters.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -81,6 +85,7 @@ Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options,
   faiss::ClusteringParameters parameters;
   parameters.niter = options.iterations;
   parameters.seed = static_cast<int>(options.seed & 0x7fffffff);
+  parameters.spherical = options.spherical;
   parameters.min_points_per_centroid = 1;
   parameters.max_points_per_centroid =
       options.max_points_per_centroid > 0
@@ -88,26 +93,16 @@ Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options,
           : static_cast<int>(x.rows / options.n_representatives + 1);
   faiss::Clustering clustering(static_cast<int>(x.cols),
                                static_cast<int>(options.n_representatives), parameters);
+  Matrix<float> first = options.centroids;
+  if (first.size() == 0 && options.init == "kmeans++") {
+    first = take_rows(
+        x, kmeans_plus_plus(x, options.n_representatives, options.seed, threads, progress));
+  }
+  clustering.centroids.assign(first.data(), first.data() + first.size());
   FusedAssigner index(x.cols, threads, options.iterations, progress);
   clustering.train(x.rows, x.data, index);
   return Eigen::Map<const Matrix<float>>(clustering.centroids.data(), options.n_representatives,
                                          x.cols);
-}
-
-/// Drops representatives without members and renumbers the assignment. Two equal centroids never
-/// both have members: ties go to the lower number.
-void drop_empty(Matrix<float>& centroids, std::vector<std::int64_t>& assignment) {
-  std::vector<std::int64_t> number(static_cast<std::size_t>(centroids.rows()), -1);
-  for (const auto label : assignment) number[static_cast<std::size_t>(label)] = 0;
-  Index kept = 0;
-  for (Index j = 0; j < centroids.rows(); ++j) {
-    if (number[static_cast<std::size_t>(j)] < 0) continue;
-    number[static_cast<std::size_t>(j)] = kept;
-    if (kept != j) centroids.row(kept) = centroids.row(j).eval();
-    ++kept;
-  }
-  centroids.conservativeResize(kept, Eigen::NoChange);
-  for (auto& label : assignment) label = number[static_cast<std::size_t>(label)];
 }
 
 void require_k(Index k, MatrixView<float> x) {
@@ -122,24 +117,56 @@ void require_k(Index k, MatrixView<float> x) {
   }
 }
 
+void validate(const KMeansOptions& options, MatrixView<float> x) {
+  require_k(options.n_representatives, x);
+  require_one_of("init", options.init, {"random", "kmeans++"});
+  const Matrix<float>& given = options.centroids;
+  if (given.size() > 0 && (given.rows() != options.n_representatives || given.cols() != x.cols)) {
+    throw InvalidArgument("centroids: expected [" + std::to_string(options.n_representatives) +
+                          ", " + std::to_string(x.cols) + "], got [" +
+                          std::to_string(given.rows()) + ", " + std::to_string(given.cols()) + "]");
+  }
+  require_finite(given, "centroids");
+}
+
+/// The rows of x at length 1.
+Matrix<float> directions(MatrixView<float> x) {
+  Matrix<float> out(x.rows, x.cols);
+  for (Index i = 0; i < x.rows; ++i) {
+    const double norm = x.eigen().row(i).cast<double>().norm();
+    if (!(norm > 0.0)) {
+      throw InvalidArgument("X: row " + std::to_string(i) +
+                            " is zero, which has no direction for spherical k-means");
+    }
+    out.row(i) = (x.eigen().row(i).cast<double>() / norm).cast<float>();
+  }
+  return out;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
 
-Compression kmeans(MatrixView<float> x, MatrixView<float> labels, const KMeansOptions& options,
+Compression kmeans(MatrixView<float> rows, MatrixView<float> labels, const KMeansOptions& options,
                    const ProgressCallback& progress) {
   const auto start = std::chrono::steady_clock::now();
-  require_k(options.n_representatives, x);
+  const Matrix<float> unit = options.spherical ? directions(rows) : Matrix<float>();
+  const MatrixView<float> x = options.spherical ? MatrixView<float>(unit) : rows;
+  validate(options, x);
   const int threads = resolve_threads(options.num_threads);
   Compression out;
   Matrix<float> centroids = train_centroids(x, options, threads, progress);
 
   out.assignment.resize(static_cast<std::size_t>(x.rows));
   std::vector<float> distances(out.assignment.size());
-  assign_rows(kernels::pack_points(centroids), x, threads, out.assignment.data(), distances.data());
-  drop_empty(centroids, out.assignment);
+  const auto assign = [&] {
+    assign_rows(kernels::pack_points(centroids), x, threads, out.assignment.data(),
+                distances.data());
+  };
+  assign();
+  refill_empty_clusters(x, centroids, out.assignment, distances, assign);
   out.representatives.vectors = std::move(centroids);
   describe(out.representatives, x, labels, out.assignment, options.n_cases);
 
@@ -185,6 +212,9 @@ Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
                             const std::vector<int>& group, std::vector<Index> counts,
                             const KMeansOptions& options, const ProgressCallback& progress) {
   const auto start = std::chrono::steady_clock::now();
+  if (options.centroids.size() > 0) {
+    throw InvalidArgument("centroids: balanced k-means starts each group by init");
+  }
   const auto n_groups = static_cast<std::size_t>(*std::max_element(group.begin(), group.end()) + 1);
   std::vector<std::vector<Index>> rows(n_groups);
   for (std::size_t i = 0; i < group.size(); ++i) {

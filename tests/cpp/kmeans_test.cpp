@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <numeric>
 #include <set>
+#include <string>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/rng.hpp"
@@ -129,6 +131,107 @@ TEST(KMeans, StopsWhenTheCallbackSaysSo) {
       kmeans(blobs.x, blobs.labels, with_k(10), [&](const Progress&) { return ++calls < 3; }),
       Interrupted);
   EXPECT_EQ(calls, 3);
+}
+
+TEST(KMeans, HasKRepresentativesAmongHeavyDuplicates) {
+  // One value holds most rows, so that random starts fall together.
+  Matrix<float> x(2000, 3);
+  for (Index i = 0; i < 2000; ++i) {
+    x.row(i).setConstant(i % 100 == 0 ? static_cast<float>(i / 100) + 0.5F : 0.0F);
+  }
+  const Matrix<float> labels = Matrix<float>::Zero(2000, 1);
+  for (const std::string init : {"random", "kmeans++"}) {
+    for (const Index k : {2, 12, 21}) {
+      for (std::uint64_t seed = 0; seed < 5; ++seed) {
+        KMeansOptions options = with_k(k);
+        options.init = init;
+        options.seed = seed;
+        const Compression result = kmeans(x, labels, options);
+        ASSERT_EQ(result.representatives.size(), k);
+        for (const double mass : result.representatives.mass) EXPECT_GT(mass, 0.0);
+      }
+    }
+    EXPECT_NEAR(kmeans(x, labels, with_k(21)).report.objective, 0.0, 1e-3);
+  }
+}
+
+TEST(KMeans, HasKRepresentativesWhereRowsAreAlmostEqual) {
+  // Neighbours that the rounding of the scores cannot tell apart.
+  Matrix<float> x(64, 2);
+  float value = 1000.0F;
+  for (Index i = 0; i < 64; ++i) {
+    x.row(i).setConstant(value);
+    if (i % 2 == 1) value = std::nextafter(value, 2000.0F);
+  }
+  const Compression result = kmeans(x, Matrix<float>::Zero(64, 1).eval(), with_k(32));
+  ASSERT_EQ(result.representatives.size(), 32);
+  for (const double mass : result.representatives.mass) EXPECT_GT(mass, 0.0);
+}
+
+TEST(KMeans, StartsFromGivenCentroids) {
+  const Blobs blobs = make_blobs(400, 3, 6, 8);
+  const Compression first = kmeans(blobs.x, blobs.labels, with_k(9));
+  KMeansOptions again = with_k(9);
+  again.centroids = first.representatives.vectors;
+  again.iterations = 1;
+  again.seed = 77;
+  const Compression second = kmeans(blobs.x, blobs.labels, again);
+  EXPECT_LE(second.report.objective, first.report.objective * (1 + 1e-6));
+  // Lloyd's step: the means of the rows nearest to each.
+  for (Index j = 0; j < 9; ++j) {
+    RowVector<double> sum = RowVector<double>::Zero(3);
+    for (Index i = 0; i < 400; ++i) {
+      if (first.assignment[static_cast<std::size_t>(i)] == j) sum += blobs.x.row(i).cast<double>();
+    }
+    const RowVector<double> mean = sum / first.representatives.mass[static_cast<std::size_t>(j)];
+    EXPECT_LT((second.representatives.vectors.row(j).cast<double>() - mean).norm(), 1e-4);
+  }
+  again.centroids.conservativeResize(8, 3);
+  EXPECT_THROW(kmeans(blobs.x, blobs.labels, again), InvalidArgument);
+  EXPECT_THROW(balanced_kmeans(blobs.x, blobs.labels, std::vector<int>(400, 0), {}, again),
+               InvalidArgument);
+  again = with_k(9);
+  again.init = "best";
+  EXPECT_THROW(kmeans(blobs.x, blobs.labels, again), InvalidArgument);
+}
+
+TEST(KMeans, PlusPlusStartsInEveryDistantBlob) {
+  // 20 tight, distant blobs: random starts miss some of them, k-means++ hardly ever does.
+  const Blobs blobs = make_blobs(2000, 6, 20, 9);
+  KMeansOptions options = with_k(20);
+  options.init = "kmeans++";
+  options.iterations = 1;
+  options.num_threads = 1;
+  const Compression one = kmeans(blobs.x, blobs.labels, options);
+  // Within a blob the squared distance is 6 times 0.3^2, between blobs some hundreds.
+  EXPECT_LT(one.report.objective / 2000.0, 3.0);
+  options.num_threads = 2;
+  const Compression two = kmeans(blobs.x, blobs.labels, options);
+  EXPECT_EQ(one.assignment, two.assignment);
+  EXPECT_EQ(one.representatives.vectors, two.representatives.vectors);
+  EXPECT_THROW(kmeans(blobs.x, blobs.labels, options, [](const Progress&) { return false; }),
+               Interrupted);
+}
+
+TEST(KMeans, SphericalClustersDirections) {
+  Blobs blobs = make_blobs(600, 4, 5, 10);
+  KMeansOptions options = with_k(10);
+  options.spherical = true;
+  const Compression result = kmeans(blobs.x, blobs.labels, options);
+  Rng rng(11);
+  Matrix<float> scaled = blobs.x;
+  for (Index i = 0; i < 600; ++i) scaled.row(i) *= static_cast<float>(1 << rng.below(8));
+  EXPECT_EQ(kmeans(scaled, blobs.labels, options).assignment, result.assignment);
+  for (Index j = 0; j < result.representatives.size(); ++j) {
+    EXPECT_NEAR(result.representatives.vectors.row(j).norm(), 1.0, 1e-5);
+  }
+  for (Index i = 0; i < 600; ++i) {
+    const Eigen::VectorXf cosine =
+        result.representatives.vectors * blobs.x.row(i).transpose() / blobs.x.row(i).norm();
+    EXPECT_NEAR(cosine[result.assignment[static_cast<std::size_t>(i)]], cosine.maxCoeff(), 1e-5);
+  }
+  blobs.x.row(3).setZero();
+  EXPECT_THROW(kmeans(blobs.x, blobs.labels, options), InvalidArgument);
 }
 
 TEST(BalancedKMeans, SharesRepresentativesBetweenGroups) {
