@@ -162,6 +162,7 @@ Compression kmeans(MatrixView<float> rows, MatrixView<float> labels, const KMean
   out.assignment.resize(static_cast<std::size_t>(x.rows));
   std::vector<float> distances(out.assignment.size());
   const auto assign = [&] {
+    if (options.spherical) centroids.rowwise().normalize();
     assign_rows(kernels::pack_points(centroids), x, threads, out.assignment.data(),
                 distances.data());
   };
