@@ -1,0 +1,110 @@
+#include "ecseq/graph/laplacian.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ecseq/core/parallel.hpp"
+
+namespace ecseq::graph {
+namespace {
+
+constexpr Index kChunk = 2048;
+
+// Columns of a block taken at a time: two cache lines of a neighbour's row, in registers.
+constexpr int kPanel = 16;
+
+/// sum = sum_j w_ij scale_j x_j over the neighbours, `width` columns from `column` on.
+template <class Sum>
+void sum_neighbors(const SparseGraph& graph, const std::vector<double>& scale, Index i,
+                   const Matrix<double>& x, Index column, Sum& sum) {
+  const auto neighbors = graph.neighbors_of(i);
+  const auto weights = graph.weights_of(i);
+  for (std::size_t e = 0; e < neighbors.size(); ++e) {
+    const auto j = static_cast<std::size_t>(neighbors[e]);
+    const double* row = x.data() + neighbors[e] * x.cols() + column;
+    sum += (weights[e] * scale[j]) * Eigen::Map<const Sum>(row, sum.size());
+  }
+}
+
+}  // namespace
+
+std::vector<double> weighted_degrees(const SparseGraph& graph) {
+  std::vector<double> degrees(static_cast<std::size_t>(graph.size()), 0.0);
+  for (Index i = 0; i < graph.size(); ++i) {
+    for (const float weight : graph.weights_of(i)) degrees[static_cast<std::size_t>(i)] += weight;
+  }
+  return degrees;
+}
+
+Laplacian::Laplacian(const SparseGraph& graph, LaplacianKind kind)
+    : graph_(graph), kind_(kind), degrees_(weighted_degrees(graph)) {
+  if (kind == LaplacianKind::kCombinatorial) {
+    diagonal_ = degrees_;
+    scale_.assign(degrees_.size(), 1.0);
+    return;
+  }
+  for (const double degree : degrees_) {
+    diagonal_.push_back(degree > 0 ? 1.0 : 0.0);
+    scale_.push_back(degree > 0 ? 1.0 / std::sqrt(degree) : 0.0);
+  }
+}
+
+void Laplacian::apply(double alpha, const Matrix<double>& x, double beta, double gamma,
+                      Matrix<double>& y, int threads) const {
+  y.resize(x.rows(), x.cols());
+  const auto rows = [&](auto sum, Index i, Index column) {
+    const auto at = static_cast<std::size_t>(i);
+    sum.setZero();
+    sum_neighbors(graph_, scale_, i, x, column, sum);
+    const Index offset = i * x.cols() + column;
+    const Eigen::Map<const decltype(sum)> from(x.data() + offset, sum.size());
+    Eigen::Map<decltype(sum)> to(y.data() + offset, sum.size());
+    sum = (alpha * diagonal_[at] + beta) * from - (alpha * scale_[at]) * sum;
+    if (gamma == 0.0) {
+      to = sum;
+    } else {
+      to = sum + gamma * to;
+    }
+  };
+  parallel_chunks(size(), kChunk, threads, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      Index column = 0;
+      for (; column + kPanel <= x.cols(); column += kPanel) {
+        rows(Eigen::Array<double, kPanel, 1>(), i, column);
+      }
+      for (; column < x.cols(); ++column) rows(Eigen::Array<double, 1, 1>(), i, column);
+    }
+  });
+}
+
+double Laplacian::upper_bound() const {
+  if (kind_ == LaplacianKind::kNormalized) return 2.0;
+  double bound = 0.0;
+  for (Index i = 0; i < size(); ++i) {
+    for (const auto j : graph_.neighbors_of(i)) {
+      bound = std::max(
+          bound, degrees_[static_cast<std::size_t>(i)] + degrees_[static_cast<std::size_t>(j)]);
+    }
+  }
+  return bound;
+}
+
+Eigen::SparseMatrix<double, Eigen::RowMajor> Laplacian::sparse() const {
+  std::vector<Eigen::Triplet<double>> entries;
+  entries.reserve(graph_.neighbors.size() + degrees_.size());
+  for (Index i = 0; i < size(); ++i) {
+    const auto row = static_cast<int>(i);
+    entries.emplace_back(row, row, diagonal_[static_cast<std::size_t>(i)]);
+    const auto neighbors = graph_.neighbors_of(i);
+    for (std::size_t e = 0; e < neighbors.size(); ++e) {
+      entries.emplace_back(row, neighbors[e],
+                           -graph_.weights_of(i)[e] * scale_[static_cast<std::size_t>(i)] *
+                               scale_[static_cast<std::size_t>(neighbors[e])]);
+    }
+  }
+  Eigen::SparseMatrix<double, Eigen::RowMajor> out(size(), size());
+  out.setFromTriplets(entries.begin(), entries.end());
+  return out;
+}
+
+}  // namespace ecseq::graph
