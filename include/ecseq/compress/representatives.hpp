@@ -29,6 +29,7 @@ struct CompressionReport {
   Index points_used = 0;   ///< points the centroids were trained on
   Index requested = 0;     ///< K asked for
   double seconds = 0.0;
+  std::string note;  ///< why there are not K representatives, where a compressor has to say so
 };
 
 struct Compression {

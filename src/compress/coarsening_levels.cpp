@@ -1,0 +1,150 @@
+#include <Eigen/Eigenvalues>
+#include <cmath>
+#include <string>
+
+#include "coarsening_proximity.hpp"
+#include "coarsening_sets.hpp"
+#include "ecseq/compress/coarsening.hpp"
+#include "ecseq/compress/coarsening_cost.hpp"
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
+#include "ecseq/graph/contraction.hpp"
+#include "ecseq/graph/eigenpairs.hpp"
+
+namespace ecseq::compress {
+namespace {
+
+void check(const graph::SparseGraph& graph, const CoarseningOptions& options) {
+  require_one_of(
+      "method", options.method,
+      {"variation_neighborhoods", "variation_edges", "heavy_edge", "algebraic_jc", "affinity_gs"});
+  require_at_least("n_representatives", options.n_representatives, 1);
+  require_at_least("n_eigenpairs", options.n_eigenpairs, 2);
+  require_at_least("max_levels", options.max_levels, 1);
+  validate(graph);
+  if (options.n_representatives > graph.size()) {
+    throw InvalidArgument("n_representatives: " + std::to_string(options.n_representatives) +
+                          " asked for, but the graph has only " + std::to_string(graph.size()) +
+                          " nodes");
+  }
+}
+
+/// A_0 = U Lambda^-1/2, without the kernel, on which it is zero.
+Matrix<double> spectral_target(const graph::Laplacian& laplacian, const CoarseningOptions& options,
+                               const ProgressCallback& progress) {
+  graph::EigenpairOptions eigen;
+  eigen.count = options.n_eigenpairs - 1;
+  eigen.tolerance = options.eigen_tolerance;
+  eigen.seed = options.seed;
+  eigen.num_threads = options.num_threads;
+  graph::Eigenpairs pairs = graph::nonzero_eigenpairs(laplacian, eigen, progress);
+  for (Index j = 0; j < pairs.vectors.cols(); ++j) {
+    pairs.vectors.col(j) /= std::sqrt(pairs.values[static_cast<std::size_t>(j)]);
+  }
+  return pairs.vectors;
+}
+
+/// A <- B V D^-1/2 with B = P A and V D V^T = B^T L B, so that A^T L A = I on the coarser graph
+/// (Loukas, section 4). Directions that the contraction has flattened are dropped.
+Matrix<double> next_target(const graph::Laplacian& coarse, const Matrix<double>& target,
+                           const graph::Members& members, int threads) {
+  const Matrix<double> averaged = graph::average_rows(target, members, threads);
+  Matrix<double> product;
+  coarse.apply(1.0, averaged, 0.0, 0.0, product, threads);
+  const Eigen::MatrixXd energy = averaged.transpose() * product;
+  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver((energy + energy.transpose()) / 2);
+  Eigen::MatrixXd basis = solver.eigenvectors();
+  Index kept = 0;
+  for (Index j = 0; j < basis.cols(); ++j) {
+    const double value = solver.eigenvalues()[j];
+    if (value < 1e-10 * solver.eigenvalues().maxCoeff() || value <= 0) continue;
+    basis.col(kept++) = solver.eigenvectors().col(j) / std::sqrt(value);
+  }
+  return averaged * basis.leftCols(kept);
+}
+
+class Coarsener {
+ public:
+  Coarsener(const CoarseningOptions& options, const ProgressCallback& progress)
+      : options_(options),
+        progress_(progress),
+        threads_(resolve_threads(options.num_threads)),
+        variation_(options.method.starts_with("variation")) {}
+
+  std::vector<CoarseningLevel> run(const graph::SparseGraph& graph) {
+    std::vector<CoarseningLevel> levels;
+    const graph::SparseGraph* current = &graph;
+    if (variation_ && graph.size() > options_.n_representatives) {
+      target_ = spectral_target(graph::Laplacian(graph), options_, progress_);
+    }
+    const Index wanted = graph.size() - options_.n_representatives;
+    for (int l = 0; l < options_.max_levels && current->size() > options_.n_representatives; ++l) {
+      report(progress_, {"compress", graph.size() - current->size(), wanted,
+                         "level " + std::to_string(l + 1)});
+      const ContractionSets sets = contraction_sets(*current);
+      if (sets.n_groups == current->size()) break;  // no edge is left
+      CoarseningLevel level;
+      level.graph = graph::contract(*current, sets.parent, sets.n_groups, threads_);
+      level.sigma = std::sqrt(sets.variation);
+      if (variation_) {
+        target_ = next_target(graph::Laplacian(level.graph), target_,
+                              graph::members_of(sets.parent, sets.n_groups), threads_);
+      }
+      level.parent = sets.parent;
+      levels.push_back(std::move(level));
+      current = &levels.back().graph;
+    }
+    return levels;
+  }
+
+ private:
+  ContractionSets contraction_sets(const graph::SparseGraph& graph) const {
+    const graph::Laplacian laplacian(graph);
+    const Index budget = graph.size() - options_.n_representatives;
+    if (!variation_) {
+      ContractionSets sets =
+          match_edges(graph.size(),
+                      proximity_edges(laplacian, options_.method, options_.seed, threads_), budget);
+      sets.variation = 0.0;  // these costs bound nothing
+      return sets;
+    }
+    if (options_.method == "variation_neighborhoods") {
+      ContractionSets sets =
+          contract_neighborhoods(graph, laplacian.degrees(), target_, budget, threads_, progress_);
+      // Where every neighbourhood is larger than what is left to merge, its edges are not.
+      if (sets.n_groups < graph.size()) return sets;
+    }
+    return match_variation_edges(laplacian, budget);
+  }
+
+  ContractionSets match_variation_edges(const graph::Laplacian& laplacian, Index budget) const {
+    std::vector<CandidateEdge> edges = edges_of(laplacian.graph());
+    constexpr Index kChunk = 4096;
+    parallel_chunks(
+        static_cast<Index>(edges.size()), kChunk, threads_, [&](Index begin, Index end) {
+          for (Index e = begin; e < end; ++e) {
+            CandidateEdge& edge = edges[static_cast<std::size_t>(e)];
+            edge.cost = variation_edge_cost(laplacian.degrees(), target_, edge.i, edge.j);
+          }
+        });
+    return match_edges(laplacian.size(), std::move(edges), budget);
+  }
+
+  const CoarseningOptions& options_;
+  const ProgressCallback& progress_;
+  int threads_;
+  bool variation_;
+  Matrix<double> target_;  // A, [nodes, k]
+};
+
+}  // namespace
+
+std::vector<CoarseningLevel> coarsening_levels(const graph::SparseGraph& graph,
+                                               const CoarseningOptions& options,
+                                               const ProgressCallback& progress) {
+  check(graph, options);
+  return Coarsener(options, progress).run(graph);
+}
+
+}  // namespace ecseq::compress

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <vector>
+
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/core/progress.hpp"
+#include "ecseq/graph/sparse_graph.hpp"
+
+namespace ecseq::compress {
+
+/// The disjoint sets that one level contracts.
+struct ContractionSets {
+  std::vector<Index> parent;  ///< [nodes], the new node of each; numbered by their lowest node
+  Index n_groups = 0;
+  double variation = 0.0;  ///< sum of cost (|S| - 1)
+};
+
+/// Marks, during a level, which nodes were merged into which.
+class Contraction {
+ public:
+  /// At most `budget` nodes may disappear.
+  Contraction(Index nodes, Index budget)
+      : leader_(static_cast<std::size_t>(nodes), -1), budget_(budget) {}
+
+  bool taken(Index i) const { return leader_[static_cast<std::size_t>(i)] >= 0; }
+  Index budget() const { return budget_; }
+
+  template <class Set>
+  void contract(const Set& set, double cost) {
+    for (const Index i : set) leader_[static_cast<std::size_t>(i)] = set[0];
+    const auto gain = static_cast<Index>(set.size()) - 1;
+    budget_ -= gain;
+    variation_ += cost * static_cast<double>(gain);
+  }
+
+  ContractionSets finish() const;
+
+ private:
+  std::vector<Index> leader_;  // [nodes], a node of its set, or -1
+  Index budget_;
+  double variation_ = 0.0;
+};
+
+/// The edge from i to j, i < j.
+struct CandidateEdge {
+  double cost;
+  std::int32_t i;
+  std::int32_t j;
+};
+
+/// Every edge of a graph once, without costs.
+std::vector<CandidateEdge> edges_of(const graph::SparseGraph& graph);
+
+/// Greedy matching: the cheapest edge whose ends are free, until the budget is spent; ties go to
+/// the lower nodes.
+ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index budget);
+
+/// The cheapest neighbourhoods (a node with its neighbours) by local variation. One that lost
+/// members to a cheaper set is priced again without them; one that lost its centre is given up,
+/// because the rest need not be connected. Sets beyond the budget are passed over.
+/// target: A, [nodes, k].
+ContractionSets contract_neighborhoods(const graph::SparseGraph& graph,
+                                       const std::vector<double>& degrees,
+                                       const Matrix<double>& target, Index budget, int threads,
+                                       const ProgressCallback& progress);
+
+}  // namespace ecseq::compress
