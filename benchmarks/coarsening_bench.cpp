@@ -75,6 +75,7 @@ BENCHMARK(eigenpairs)->Apply(sizes);
 BENCHMARK_CAPTURE(coarsen_to_half, variation_edges, "variation_edges")->Apply(sizes);
 BENCHMARK_CAPTURE(coarsen_to_half, variation_neighborhoods, "variation_neighborhoods")
     ->Apply(sizes);
+BENCHMARK_CAPTURE(coarsen_to_half, variation_cliques, "variation_cliques")->Apply(sizes);
 BENCHMARK_CAPTURE(coarsen_to_half, heavy_edge, "heavy_edge")->Apply(sizes);
 BENCHMARK_CAPTURE(coarsen_to_half, algebraic_jc, "algebraic_jc")->Apply(sizes);
 BENCHMARK_CAPTURE(coarsen_to_half, affinity_gs, "affinity_gs")->Apply(sizes);

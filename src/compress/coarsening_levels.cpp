@@ -16,9 +16,9 @@ namespace ecseq::compress {
 namespace {
 
 void check(const graph::SparseGraph& graph, const CoarseningOptions& options) {
-  require_one_of(
-      "method", options.method,
-      {"variation_neighborhoods", "variation_edges", "heavy_edge", "algebraic_jc", "affinity_gs"});
+  require_one_of("method", options.method,
+                 {"variation_neighborhoods", "variation_edges", "variation_cliques", "heavy_edge",
+                  "algebraic_jc", "affinity_gs"});
   require_at_least("n_representatives", options.n_representatives, 1);
   require_at_least("n_eigenpairs", options.n_eigenpairs, 2);
   require_at_least("max_levels", options.max_levels, 1);
@@ -109,10 +109,12 @@ class Coarsener {
       sets.variation = 0.0;  // these costs bound nothing
       return sets;
     }
-    if (options_.method == "variation_neighborhoods") {
+    if (options_.method != "variation_edges") {
+      const auto contract =
+          options_.method == "variation_cliques" ? contract_cliques : contract_neighborhoods;
       ContractionSets sets =
-          contract_neighborhoods(graph, laplacian.degrees(), target_, budget, threads_, progress_);
-      // Where every neighbourhood is larger than what is left to merge, its edges are not.
+          contract(graph, laplacian.degrees(), target_, budget, threads_, progress_);
+      // Where every set is larger than what is left to merge, its edges are not.
       if (sets.n_groups < graph.size()) return sets;
     }
     return match_variation_edges(laplacian, budget);

@@ -64,4 +64,10 @@ ContractionSets contract_neighborhoods(const graph::SparseGraph& graph,
                                        const Matrix<double>& target, Index budget, int threads,
                                        const ProgressCallback& progress);
 
+/// The same for the maximal cliques. Throws InvalidArgument where they are too many
+/// (see CoarseningOptions).
+ContractionSets contract_cliques(const graph::SparseGraph& graph,
+                                 const std::vector<double>& degrees, const Matrix<double>& target,
+                                 Index budget, int threads, const ProgressCallback& progress);
+
 }  // namespace ecseq::compress

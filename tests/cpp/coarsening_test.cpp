@@ -19,8 +19,12 @@ namespace {
 using testing::random_graph;
 using testing::side_by_side;
 
-const std::vector<std::string> kMethods{"variation_neighborhoods", "variation_edges", "heavy_edge",
-                                        "algebraic_jc", "affinity_gs"};
+const std::vector<std::string> kMethods{"variation_neighborhoods",
+                                        "variation_edges",
+                                        "variation_cliques",
+                                        "heavy_edge",
+                                        "algebraic_jc",
+                                        "affinity_gs"};
 
 CoarseningOptions with(const std::string& method, Index k, int threads = 2) {
   CoarseningOptions options;
@@ -85,7 +89,7 @@ TEST(CoarseningLevels, AreContractionsOfConnectedSets) {
   }
 }
 
-TEST(CoarseningLevels, ContractAtMostEdgesOrNeighborhoods) {
+TEST(CoarseningLevels, ContractPairsOrLargerSetsByMethod) {
   const graph::SparseGraph graph = random_graph(200, 8, 2);
   for (const auto& method : kMethods) {
     SCOPED_TRACE(method);
@@ -95,7 +99,7 @@ TEST(CoarseningLevels, ContractAtMostEdgesOrNeighborhoods) {
       largest =
           std::max<Index>(largest, std::count(levels[0].parent.begin(), levels[0].parent.end(), j));
     }
-    if (method == "variation_neighborhoods") {
+    if (method == "variation_neighborhoods" || method == "variation_cliques") {
       EXPECT_GT(largest, 2);
     } else {
       EXPECT_EQ(largest, 2);
@@ -130,7 +134,8 @@ TEST(CoarseningLevels, MergeWhatTheSpectrumHoldsTogether) {
     edges[{std::min(i, j), std::max(i, j)}] = 0.05F;
   }
   const graph::SparseGraph graph = testing::graph_of(64, edges);
-  for (const std::string method : {"variation_neighborhoods", "variation_edges"}) {
+  for (const std::string method :
+       {"variation_neighborhoods", "variation_edges", "variation_cliques"}) {
     CoarseningOptions options = with(method, 4);
     options.n_eigenpairs = 4;
     const auto parts = partition(64, coarsening_levels(graph, options));
@@ -164,7 +169,8 @@ double restricted_error(const graph::SparseGraph& graph, Index k,
 TEST(CoarseningLevels, KeepTheSpectralErrorWithinLoukasBound) {
   for (const std::uint64_t seed : {4, 5, 6}) {
     const graph::SparseGraph graph = random_graph(150, 6, seed);
-    for (const std::string method : {"variation_neighborhoods", "variation_edges"}) {
+    for (const std::string method :
+         {"variation_neighborhoods", "variation_edges", "variation_cliques"}) {
       for (const Index target : {120, 75, 40}) {
         CoarseningOptions options = with(method, target);
         options.n_eigenpairs = 5;
@@ -202,7 +208,8 @@ TEST(CoarseningLevels, DoNotDependOnTheNumberingOfTheNodes) {
     const Index j = order[static_cast<std::size_t>(ends.second)];
     renumbered[{std::min(i, j), std::max(i, j)}] = weight;
   }
-  for (const std::string method : {"variation_neighborhoods", "variation_edges", "heavy_edge"}) {
+  for (const std::string method :
+       {"variation_neighborhoods", "variation_edges", "variation_cliques", "heavy_edge"}) {
     const auto one =
         partition(120, coarsening_levels(testing::graph_of(120, edges), with(method, 40)));
     const auto two =
@@ -231,6 +238,47 @@ TEST(CoarseningLevels, AreTheSameForEveryThreadCount) {
   }
 }
 
+TEST(CoarseningLevels, ContractTheMaximalCliques) {
+  // A triangle, a tie, and a complete graph of four: each clique merges as a whole.
+  testing::Edges edges{{{0, 1}, 1.0F}, {{0, 2}, 1.1F}, {{1, 2}, 1.2F}, {{2, 3}, 0.1F}};
+  for (Index i = 3; i < 7; ++i) {
+    for (Index j = i + 1; j < 7; ++j) edges[{i, j}] = 1.0F + 0.1F * static_cast<float>(i + j);
+  }
+  const graph::SparseGraph graph = testing::graph_of(7, edges);
+  CoarseningOptions options = with("variation_cliques", 2);
+  options.n_eigenpairs = 2;
+  const auto levels = coarsening_levels(graph, options);
+  ASSERT_EQ(levels.size(), 1U);
+  EXPECT_EQ(levels[0].parent, (std::vector<Index>{0, 0, 0, 1, 1, 1, 1}));
+}
+
+TEST(CoarseningLevels, ContractNothingButCliques) {
+  const graph::SparseGraph graph = random_graph(150, 20, 26);
+  const auto levels = coarsening_levels(graph, with("variation_cliques", 50));
+  const auto& parent = levels[0].parent;
+  const Eigen::MatrixXd laplacian = dense_laplacian(graph);
+  for (Index i = 0; i < 150; ++i) {
+    for (Index j = 0; j < i; ++j) {
+      if (parent[static_cast<std::size_t>(i)] == parent[static_cast<std::size_t>(j)]) {
+        EXPECT_LT(laplacian(i, j), 0.0) << i << " " << j;
+      }
+    }
+  }
+}
+
+TEST(CoarseningLevels, RefuseMoreCliquesThanCanBeHeld) {
+  // 39 nodes in 13 groups of three, joined unless of one group: 3^13 maximal cliques.
+  testing::Edges edges;
+  for (Index i = 0; i < 39; ++i) {
+    for (Index j = i + 1; j < 39; ++j) {
+      if (i / 3 != j / 3) edges[{i, j}] = 1.0F;
+    }
+  }
+  testing::expect_refused(
+      [&] { coarsening_levels(testing::graph_of(39, edges), with("variation_cliques", 5)); },
+      "method: the graph has more than 1000000 maximal cliques; use 'variation_neighborhoods'");
+}
+
 TEST(CoarseningLevels, ReachTheTargetInACompleteGraph) {
   // Every neighbourhood is the whole graph: too large for K = 5.
   testing::Edges edges;
@@ -249,7 +297,8 @@ TEST(CoarseningLevels, RefuseWhatTheyCannotDo) {
   const graph::SparseGraph graph = random_graph(20, 4, 13);
   testing::expect_refused([&] { coarsening_levels(graph, with("kron", 5)); },
                           "method: 'kron' is not one of 'variation_neighborhoods', "
-                          "'variation_edges', 'heavy_edge', 'algebraic_jc', 'affinity_gs'");
+                          "'variation_edges', 'variation_cliques', 'heavy_edge', 'algebraic_jc', "
+                          "'affinity_gs'");
   testing::expect_refused([&] { coarsening_levels(graph, with("heavy_edge", 21)); },
                           "n_representatives: 21 asked for, but the graph has only 20 nodes");
   EXPECT_THROW(coarsening_levels(graph, with("heavy_edge", 0)), InvalidArgument);

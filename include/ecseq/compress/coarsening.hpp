@@ -17,6 +17,8 @@ struct CoarseningOptions {
   /// What is contracted, cheapest first:
   /// - "variation_neighborhoods": a node and its neighbours, by local variation (ECSeq's choice)
   /// - "variation_edges": an edge, by local variation
+  /// - "variation_cliques": a maximal clique, by local variation; refused where a level has more
+  ///   than a million of them: use "variation_neighborhoods" there
   /// - "heavy_edge": an edge, by its weight over the larger degree of its ends, heaviest first
   /// - "algebraic_jc": an edge, by the algebraic distance of its ends after Jacobi relaxation
   ///   (Ron, Safro and Brandt 2011)
