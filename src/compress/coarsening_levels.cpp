@@ -103,9 +103,9 @@ class Coarsener {
     const graph::Laplacian laplacian(graph);
     const Index budget = graph.size() - options_.n_representatives;
     if (!variation_) {
-      ContractionSets sets =
-          match_edges(graph.size(),
-                      proximity_edges(laplacian, options_.method, options_.seed, threads_), budget);
+      ContractionSets sets = match_edges(
+          graph.size(),
+          proximity_edges(laplacian, options_.method, options_.seed, threads_, progress_), budget);
       sets.variation = 0.0;  // these costs bound nothing
       return sets;
     }

@@ -37,9 +37,11 @@ Vectors mean_of_neighbors(const graph::Laplacian& laplacian, const Matrix<double
 }
 
 /// x <- (x + D^-1 W x) / 2, some sweeps of damped Jacobi on L x = 0.
-Matrix<double> relax_jacobi(const graph::Laplacian& laplacian, Matrix<double> x, int threads) {
+Matrix<double> relax_jacobi(const graph::Laplacian& laplacian, Matrix<double> x, int threads,
+                            const ProgressCallback& progress) {
   Matrix<double> next(x.rows(), x.cols());
   for (int sweep = 0; sweep < kJacobiSweeps; ++sweep) {
+    report(progress, {"relaxation", sweep, kJacobiSweeps, ""});
     parallel_chunks(x.rows(), kChunk, threads, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         next.row(i) = 0.5 * (x.row(i) + mean_of_neighbors(laplacian, x, i).matrix().transpose());
@@ -52,8 +54,10 @@ Matrix<double> relax_jacobi(const graph::Laplacian& laplacian, Matrix<double> x,
 
 /// x_i <- d_i^-1 sum_j w_ij x_j, node after node. One sweep uses what it has just written, so it
 /// runs on one thread.
-Matrix<double> relax_gauss_seidel(const graph::Laplacian& laplacian, Matrix<double> x) {
+Matrix<double> relax_gauss_seidel(const graph::Laplacian& laplacian, Matrix<double> x,
+                                  const ProgressCallback& progress) {
   for (int sweep = 0; sweep < kGaussSeidelSweeps; ++sweep) {
+    report(progress, {"relaxation", sweep, kGaussSeidelSweeps, ""});
     for (Index i = 0; i < x.rows(); ++i) {
       x.row(i) = mean_of_neighbors(laplacian, x, i).matrix().transpose();
     }
@@ -94,15 +98,15 @@ std::vector<CandidateEdge> heavy_edges(const graph::Laplacian& laplacian) {
 
 std::vector<CandidateEdge> proximity_edges(const graph::Laplacian& laplacian,
                                            const std::string& method, std::uint64_t seed,
-                                           int threads) {
+                                           int threads, const ProgressCallback& progress) {
   if (method == "heavy_edge") return heavy_edges(laplacian);
   Matrix<double> x = random_vectors(laplacian.size(), seed);
   if (method == "algebraic_jc") {
-    x = relax_jacobi(laplacian, std::move(x), threads);
+    x = relax_jacobi(laplacian, std::move(x), threads, progress);
     return price(laplacian.graph(), threads,
                  [&](Index i, Index j) { return (x.row(i) - x.row(j)).norm(); });
   }
-  x = relax_gauss_seidel(laplacian, std::move(x));
+  x = relax_gauss_seidel(laplacian, std::move(x), progress);
   return price(laplacian.graph(), threads, [&](Index i, Index j) {
     // <x_i, x_j>^2 / (||x_i||^2 ||x_j||^2)
     const double product = x.row(i).dot(x.row(j));

@@ -13,6 +13,6 @@ namespace ecseq::compress {
 /// "heavy_edge", "algebraic_jc" or "affinity_gs" (see CoarseningOptions).
 std::vector<CandidateEdge> proximity_edges(const graph::Laplacian& laplacian,
                                            const std::string& method, std::uint64_t seed,
-                                           int threads);
+                                           int threads, const ProgressCallback& progress);
 
 }  // namespace ecseq::compress

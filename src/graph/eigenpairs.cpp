@@ -3,6 +3,7 @@
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
@@ -108,15 +109,17 @@ void orthonormalize(Matrix<double>& x, int threads) {
 }
 
 /// x <- p(L) x, p the Chebyshev polynomial that is small on [low, high] and grows below it, scaled
-/// to about 1 at `wanted` against overflow. other, next: scratch of the same shape.
+/// to about 1 at `wanted` against overflow. other: scratch of the same shape; breathe: called
+/// before each product.
 void filter(const Laplacian& laplacian, double wanted, double low, double high, Matrix<double>& x,
-            Matrix<double>& other, int threads) {
+            Matrix<double>& other, int threads, const std::function<void()>& breathe) {
   const double radius = (high - low) / 2, centre = (high + low) / 2;
   double sigma = radius / (wanted - centre);
   const double tau = 2 / sigma;
   // y_1 = (L - c) x sigma_1 / e
   laplacian.apply(sigma / radius, x, -centre * sigma / radius, 0.0, other, threads);
   for (int degree = 2; degree <= kDegree; ++degree) {
+    breathe();
     // y_{i+1} = 2 sigma_{i+1} / e (L - c) y_i - sigma_i sigma_{i+1} y_{i-1}
     const double next = 1 / (tau - sigma);
     laplacian.apply(2 * next / radius, other, -2 * centre * next / radius, -sigma * next, x,
@@ -130,11 +133,14 @@ void filter(const Laplacian& laplacian, double wanted, double low, double high, 
 /// ||L u - lambda u|| / lambda of the first columns, at most.
 double largest_residual(const Matrix<double>& x, const Matrix<double>& product,
                         const Eigen::VectorXd& values, Index count) {
-  double largest = 0.0;
-  for (Index j = 0; j < count; ++j) {
-    largest = std::max(largest, (product.col(j) - values[j] * x.col(j)).norm() / values[j]);
+  const Eigen::ArrayXd wanted = values.head(count);
+  Eigen::ArrayXd squares = Eigen::ArrayXd::Zero(count);
+  for (Index i = 0; i < x.rows(); ++i) {
+    squares += (product.row(i).head(count).transpose().array() -
+                wanted * x.row(i).head(count).transpose().array())
+                   .square();
   }
-  return largest;
+  return (squares.sqrt() / wanted).maxCoeff();
 }
 
 Eigenpairs solve_dense(const Laplacian& laplacian, Index kernel, Index count) {
@@ -160,8 +166,11 @@ Eigenpairs solve(const Laplacian& laplacian, const Kernel& kernel, Index count,
   const double high = laplacian.upper_bound();
   Matrix<double> x = random_block(laplacian.size(), columns, options.seed), product;
   Eigenpairs out;
-  for (;; ++out.iterations) {
+  const auto breathe = [&] {
     report(progress, {"eigenpairs", out.iterations, options.max_iterations, ""});
+  };
+  for (;; ++out.iterations) {
+    breathe();
     kernel.project_out(x);
     orthonormalize(x, threads);
     // Rayleigh and Ritz
@@ -179,7 +188,7 @@ Eigenpairs solve(const Laplacian& laplacian, const Kernel& kernel, Index count,
       return out;
     }
     const double low = std::min(values[columns - 1], 0.99 * high);
-    filter(laplacian, std::min(values[0], 0.98 * low), low, high, x, product, threads);
+    filter(laplacian, std::min(values[0], 0.98 * low), low, high, x, product, threads, breathe);
   }
 }
 

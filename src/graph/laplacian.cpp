@@ -12,6 +12,7 @@ constexpr Index kChunk = 2048;
 
 // Columns of a block taken at a time: two cache lines of a neighbour's row, in registers.
 constexpr int kPanel = 16;
+constexpr int kAhead = 16;
 
 /// sum = sum_j w_ij scale_j x_j over the neighbours, `width` columns from `column` on.
 template <class Sum>
@@ -19,7 +20,12 @@ void sum_neighbors(const SparseGraph& graph, const std::vector<double>& scale, I
                    const Matrix<double>& x, Index column, Sum& sum) {
   const auto neighbors = graph.neighbors_of(i);
   const auto weights = graph.weights_of(i);
+  const std::int32_t* last = &graph.neighbors.back();
   for (std::size_t e = 0; e < neighbors.size(); ++e) {
+    // Neighbours lie anywhere: their rows are asked for before their turn, across the row's end.
+    const double* soon = x.data() + *std::min(&neighbors[e] + kAhead, last) * x.cols() + column;
+    __builtin_prefetch(soon);
+    __builtin_prefetch(soon + kPanel / 2);
     const auto j = static_cast<std::size_t>(neighbors[e]);
     const double* row = x.data() + neighbors[e] * x.cols() + column;
     sum += (weights[e] * scale[j]) * Eigen::Map<const Sum>(row, sum.size());
