@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <utility>
 
 #include "ecseq/core/rng.hpp"
 
@@ -77,6 +78,30 @@ TEST_P(NearestSizes, ARowHasTheSameBitsAloneAndInABatch) {
                 batch[static_cast<std::size_t>(i * packed.padded() + j)]);
     }
   }
+}
+
+TEST_P(NearestSizes, VisitsTheScoresAboveEachRowsThresholdInOrder) {
+  const auto [rows, d, n] = GetParam();
+  const Matrix<float> x = random_matrix(rows, d, 8), points = random_matrix(n, d, 9);
+  const PackedDense packed = pack_points(points);
+  std::vector<float> scores(static_cast<std::size_t>(rows * packed.padded()));
+  multiply(packed, x.data(), d, rows, scores.data());
+  std::vector<float> threshold;
+  for (Index i = 0; i < rows; ++i) threshold.push_back(i % 2 == 0 ? kNoScore : -0.4F);
+  std::vector<std::vector<std::pair<Index, float>>> visited(threshold.size()), expected(visited);
+  visit_scores(packed, 0, packed.panels(), x.data(), rows, threshold.data(),
+               [&](Index row, Index point, float score) {
+                 visited[static_cast<std::size_t>(row)].emplace_back(point, score);
+               });
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < n; ++j) {
+      const float score = scores[static_cast<std::size_t>(i * packed.padded() + j)];
+      if (score > threshold[static_cast<std::size_t>(i)]) {
+        expected[static_cast<std::size_t>(i)].emplace_back(j, score);
+      }
+    }
+  }
+  EXPECT_EQ(visited, expected);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, NearestSizes,
