@@ -35,8 +35,9 @@ struct GrainResult {
 /// ties, until K nodes are chosen or all are covered: at least 1 - 1/e of the best coverage. A node
 /// with the same row of X as a chosen one is passed over. The representatives are the chosen rows
 /// of X, and every row goes to the nearest. x: [N, h], finite, one row per node; labels:
-/// [N, channels]. Time O(N^2 h) for the balls. Throws InvalidArgument for an option out of range,
-/// and where balls hold more than max_edges pairs.
+/// [N, channels]. Time O(N^2 h) for the balls and, for the coverage, the sizes of the balls around
+/// each node's neighbours within two hops: slow where balls are large. Throws InvalidArgument for
+/// an option out of range, and where balls hold more than max_edges pairs.
 GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
                   const GrainOptions& options, const ProgressCallback& progress = {});
 
