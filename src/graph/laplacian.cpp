@@ -12,23 +12,24 @@ constexpr Index kChunk = 2048;
 
 // Columns of a block taken at a time: two cache lines of a neighbour's row, in registers.
 constexpr int kPanel = 16;
-constexpr int kAhead = 16;
+constexpr std::size_t kAhead = 16;
 
-/// sum = sum_j w_ij scale_j x_j over the neighbours, `width` columns from `column` on.
+/// sum = sum_j w_ij scale_j x_j over the neighbours, as many columns from `column` on as sum has.
 template <class Sum>
 void sum_neighbors(const SparseGraph& graph, const std::vector<double>& scale, Index i,
                    const Matrix<double>& x, Index column, Sum& sum) {
-  const auto neighbors = graph.neighbors_of(i);
-  const auto weights = graph.weights_of(i);
-  const std::int32_t* last = &graph.neighbors.back();
-  for (std::size_t e = 0; e < neighbors.size(); ++e) {
+  const auto begin = static_cast<std::size_t>(graph.offsets[static_cast<std::size_t>(i)]);
+  const auto end = static_cast<std::size_t>(graph.offsets[static_cast<std::size_t>(i) + 1]);
+  const auto row = [&](std::size_t entry) {
+    return x.data() + graph.neighbors[entry] * x.cols() + column;
+  };
+  for (std::size_t e = begin; e < end; ++e) {
     // Neighbours lie anywhere: their rows are asked for before their turn, across the row's end.
-    const double* soon = x.data() + *std::min(&neighbors[e] + kAhead, last) * x.cols() + column;
+    const double* soon = row(std::min(e + kAhead, graph.neighbors.size() - 1));
     __builtin_prefetch(soon);
-    __builtin_prefetch(soon + kPanel / 2);
-    const auto j = static_cast<std::size_t>(neighbors[e]);
-    const double* row = x.data() + neighbors[e] * x.cols() + column;
-    sum += (weights[e] * scale[j]) * Eigen::Map<const Sum>(row, sum.size());
+    if (sum.size() == kPanel) __builtin_prefetch(soon + kPanel / 2);
+    const auto j = static_cast<std::size_t>(graph.neighbors[e]);
+    sum += (graph.weights[e] * scale[j]) * Eigen::Map<const Sum>(row(e), sum.size());
   }
 }
 
