@@ -11,5 +11,6 @@ PYBIND11_MODULE(ECSEQ_MODULE_NAME, m) {
   ecseq::bindings::register_errors(m);
   ecseq::bindings::register_core(m);
   ecseq::bindings::register_encoders(m);
+  ecseq::bindings::register_compress(m);
   ecseq::bindings::register_pipeline(m);
 }

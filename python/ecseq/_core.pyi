@@ -33,6 +33,29 @@ def split_at_random(
     task: str, n_classes: int, y: _Floats, fraction: float, seed: int
 ) -> tuple[_Integers, _Integers]: ...
 
+# Offsets [n + 1], neighbours, weights.
+_Graph: TypeAlias = tuple[_Integers, NDArray[np.int32], _Floats]
+
+def compressor_names() -> list[str]: ...
+def compress(
+    x: _Floats,
+    labels: _Floats,
+    groups: NDArray[np.int32],
+    graph: _Graph | None,
+    options: dict[str, Any],
+    progress: _Progress,
+) -> dict[str, Any]: ...
+def nearest_rows(points: _Floats, x: _Floats, num_threads: int) -> _Integers: ...
+def knn_graph(
+    x: _Floats, k: int, options: dict[str, Any], progress: _Progress
+) -> tuple[_Graph, float]: ...
+def epsilon_graph(
+    x: _Floats, radius: float, options: dict[str, Any], progress: _Progress
+) -> _Graph: ...
+def correlation_graph(
+    series: _Floats, threshold: float, options: dict[str, Any], progress: _Progress
+) -> _Graph: ...
+
 @type_check_only
 class Epoch(TypedDict):
     epoch: int

@@ -51,7 +51,10 @@ class SimilarityRelation(BaseEstimator):
     n_representatives : int, dict or None
         K. None: one for every 20 training rows, at most 500. A dict gives the number for each
         class and needs ``compressor="balanced_kmeans"``.
-    compressor : {"kmeans", "balanced_kmeans"}
+    compressor : str
+        "kmeans", "balanced_kmeans", "agc", "grain", "variation_neighborhoods", "variation_edges",
+        "variation_cliques", "heavy_edge", "algebraic_jc", "affinity_gs", or a baseline: "random",
+        "stratified_random", "k_center", "medoids". See ``ecseq.compress``.
         Balanced: one k-means per class (regression: per fifth of the target), so that a rare class
         has representatives of its own; equal numbers unless a dict says otherwise.
     attach : {"knn", "epsilon"}

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "ecseq/compress/compressor.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
@@ -13,15 +14,26 @@ namespace {
 
 constexpr Index kChunk = 256;
 
-/// Means of the members of each representative. x: [N, h] -> [K, h]
-Matrix<float> member_means(MatrixView<float> x, const std::vector<std::int64_t>& assignment,
-                           const std::vector<double>& mass) {
+/// Representatives that are real rows stay so; others become the means of their members.
+/// scaled: x as it was compressed. x: [N, h] -> [K, h]
+Matrix<float> vectors_of(MatrixView<float> x, const Matrix<float>& scaled,
+                         const std::vector<std::int64_t>& assignment,
+                         const compress::Representatives& found) {
+  const std::vector<double>& mass = found.mass;
   Matrix<double> sums = Matrix<double>::Zero(static_cast<Index>(mass.size()), x.cols);
   for (Index i = 0; i < x.rows; ++i) {
     sums.row(assignment[static_cast<std::size_t>(i)]) += x.eigen().row(i).cast<double>();
   }
-  for (Index j = 0; j < sums.rows(); ++j) sums.row(j) /= mass[static_cast<std::size_t>(j)];
-  return sums.cast<float>();
+  Matrix<float> vectors(sums.rows(), sums.cols());
+  for (Index j = 0; j < sums.rows(); ++j) {
+    const Index row = found.medoid(j);
+    if (found.vectors.row(j) == scaled.row(row)) {
+      vectors.row(j) = x.eigen().row(row);
+    } else {
+      vectors.row(j) = (sums.row(j) / mass[static_cast<std::size_t>(j)]).cast<float>();
+    }
+  }
+  return vectors;
 }
 
 Index automatic_size(MatrixView<float> x, const std::vector<int>& group, bool balanced) {
@@ -37,7 +49,7 @@ void add_weighted(float weight, const float* values, Index n, float* out) {
 }  // namespace
 
 void validate(const SimilarityOptions& options) {
-  require_one_of("compressor", options.compressor, {"kmeans", "balanced_kmeans"});
+  compress::require_compressor("compressor", options.compressor);
   require_one_of("attach", options.attach, {"knn", "epsilon"});
   if (options.n_representatives < 0) {
     throw InvalidArgument("n_representatives: expected at least 1, got " +
@@ -56,22 +68,23 @@ SimilarityRelation::SimilarityRelation(MatrixView<float> x, const LabelChannels&
                                        int num_threads, const ProgressCallback& progress)
     : options_(options), task_(task), scaler_(nn::Scaler::fit(x)), prior_(channels.prior) {
   validate(options);
-  const bool balanced = options.compressor == "balanced_kmeans";
-  compress::KMeansOptions kmeans;
-  kmeans.n_representatives = options.n_representatives > 0 ? options.n_representatives
-                                                           : automatic_size(x, group, balanced);
-  kmeans.iterations = options.iterations;
-  kmeans.max_points_per_centroid = options.max_points_per_centroid;
-  kmeans.n_cases = options.n_cases;
-  kmeans.seed = seed;
-  kmeans.num_threads = num_threads;
+  const bool balanced =
+      options.compressor == "balanced_kmeans" || options.compressor == "stratified_random";
+  compress::CompressorOptions how;
+  how.method = options.compressor;
+  how.n_representatives = options.n_representatives > 0 ? options.n_representatives
+                                                        : automatic_size(x, group, balanced);
+  how.group_counts = options.group_counts;
+  how.iterations = options.iterations;
+  how.max_points_per_centroid = options.max_points_per_centroid;
+  how.n_cases = options.n_cases;
+  how.seed = seed;
+  how.num_threads = num_threads;
   const Matrix<float> scaled = scaler_.apply(x);
   compress::Compression result =
-      balanced ? compress::balanced_kmeans(scaled, channels.values, group, options.group_counts,
-                                           kmeans, progress)
-               : compress::kmeans(scaled, channels.values, kmeans, progress);
+      compress::compress({scaled, channels.values, group, nullptr}, how, progress);
   representatives_ = std::move(result.representatives);
-  representatives_.vectors = member_means(x, result.assignment, representatives_.mass);
+  representatives_.vectors = vectors_of(x, scaled, result.assignment, representatives_);
   report_ = result.report;
   assignment_ = std::move(result.assignment);
   index();

@@ -99,7 +99,10 @@ def test_every_mode_is_better_than_chance(training: Embeddings, mode: str) -> No
     assert report["curve"]
 
 
-@pytest.mark.parametrize("compressor", ["kmeans", "balanced_kmeans"])
+@pytest.mark.parametrize(
+    "compressor",
+    ["kmeans", "balanced_kmeans", "agc", "grain", "variation_edges", "heavy_edge", "k_center"],
+)
 @pytest.mark.parametrize("attach", ["knn", "epsilon"])
 def test_compressors_and_attachments(training: Embeddings, compressor: str, attach: str) -> None:
     model = ecseq.ECSeqClassifier(

@@ -18,7 +18,7 @@ namespace ecseq::relation {
 /// Representatives of like embeddings (ECSeq, section III): how they are found and how a target
 /// attaches to them.
 struct SimilarityOptions {
-  std::string compressor = "kmeans";  ///< "kmeans" or "balanced_kmeans"
+  std::string compressor = "kmeans";  ///< one of compress::compressor_names()
   Index n_representatives = 0;        ///< K; 0 = min(500, N / 20), at least 1 (balanced: per group)
   std::vector<Index> group_counts;    ///< balanced_kmeans: K per class; empty = equal parts
   std::string attach = "knn";         ///< "knn" or "epsilon"

@@ -1,0 +1,148 @@
+#include "convert.hpp"
+#include "ecseq/compress/compressor.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/graph/correlation_graph.hpp"
+#include "ecseq/graph/epsilon_graph.hpp"
+#include "ecseq/graph/knn_graph.hpp"
+#include "ecseq/kernels/nearest.hpp"
+#include "register.hpp"
+
+namespace ecseq::bindings {
+namespace {
+
+using NeighborArray = py::array_t<std::int32_t, py::array::c_style>;
+
+template <class T>
+py::array_t<T> copied(const std::vector<T>& values) {
+  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+/// (offsets [n + 1], neighbours, weights)
+py::tuple to_python(const graph::SparseGraph& graph) {
+  return py::make_tuple(copied(graph.offsets), copied(graph.neighbors), copied(graph.weights));
+}
+
+std::optional<graph::SparseGraph> to_graph(const py::object& parts) {
+  if (parts.is_none()) return {};
+  const auto given = parts.cast<py::tuple>();
+  graph::SparseGraph out;
+  out.offsets = to_vector(given[0].cast<IntArray>());
+  out.neighbors = to_vector(given[1].cast<NeighborArray>());
+  out.weights = to_vector(given[2].cast<FloatArray>());
+  return out;
+}
+
+compress::CompressorOptions to_options(const py::dict& given) {
+  compress::CompressorOptions options;
+  read(given, "method", options.method);
+  read(given, "n_representatives", options.n_representatives);
+  read(given, "group_counts", options.group_counts);
+  read(given, "iterations", options.iterations);
+  read(given, "max_points_per_centroid", options.max_points_per_centroid);
+  read(given, "init", options.init);
+  if (given.contains("centroids")) {
+    options.centroids = view(given["centroids"].cast<FloatArray>()).eigen();
+  }
+  read(given, "spherical", options.spherical);
+  read(given, "n_neighbors", options.n_neighbors);
+  read(given, "power", options.power);
+  read(given, "max_power", options.max_power);
+  read(given, "radius", options.radius);
+  read(given, "n_eigenpairs", options.n_eigenpairs);
+  read(given, "n_cases", options.n_cases);
+  read(given, "seed", options.seed);
+  read(given, "num_threads", options.num_threads);
+  return options;
+}
+
+py::dict to_python(compress::Compression result) {
+  auto& r = result.representatives;
+  const auto& report = result.report;
+  return py::dict(
+      py::arg("vectors") = to_array(std::move(r.vectors)), py::arg("mass") = copied(r.mass),
+      py::arg("spread") = copied(r.spread), py::arg("label_sums") = to_array(r.label_sums),
+      py::arg("cases") = to_array(r.cases), py::arg("assignment") = copied(result.assignment),
+      py::arg("report") = py::dict(
+          py::arg("requested") = report.requested, py::arg("objective") = report.objective,
+          py::arg("iterations") = report.iterations, py::arg("points_used") = report.points_used,
+          py::arg("seconds") = report.seconds, py::arg("note") = report.note));
+}
+
+/// The row of `points` nearest to each row of x.
+IntArray nearest_rows(const FloatArray& points, const FloatArray& x, int num_threads) {
+  const MatrixView<float> rows = view(x);
+  IntArray out(rows.rows);
+  std::int64_t* const to = out.mutable_data();
+  released([&] {
+    const auto packed = kernels::pack_points(view(points));
+    parallel_chunks(rows.rows, 256, num_threads, [&](Index begin, Index end) {
+      std::vector<float> scratch, distance(static_cast<std::size_t>(end - begin));
+      kernels::nearest(packed, rows.row(begin), end - begin, 1, to + begin, distance.data(),
+                       scratch);
+    });
+    return 0;
+  });
+  return out;
+}
+
+}  // namespace
+
+void register_compress(py::module_& m) {
+  m.def("compressor_names", &compress::compressor_names);
+  m.def(
+      "compress",
+      [](const FloatArray& x, const FloatArray& labels, const NeighborArray& groups,
+         const py::object& graph, const py::dict& options, const py::object& progress) {
+        compress::CompressionInput input{view(x), view(labels), to_vector(groups), nullptr};
+        const auto edges = to_graph(graph);
+        if (edges) input.graph = &*edges;
+        const auto compressor = to_options(options);
+        const ProgressCallback callback = to_progress(progress);
+        return to_python(
+            released([&] { return compress::compress(input, compressor, callback); }));
+      },
+      py::arg("x"), py::arg("labels"), py::arg("groups"), py::arg("graph"), py::arg("options"),
+      py::arg("progress"));
+  m.def("nearest_rows", &nearest_rows, py::arg("points"), py::arg("x"), py::arg("num_threads"));
+  m.def(
+      "knn_graph",
+      [](const FloatArray& x, Index k, const py::dict& given, const py::object& progress) {
+        graph::KnnGraphOptions options;
+        read(given, "weight", options.weight);
+        read(given, "metric", options.search.metric);
+        read(given, "approximate_above", options.search.approximate_above);
+        read(given, "seed", options.search.seed);
+        read(given, "num_threads", options.search.num_threads);
+        const ProgressCallback callback = to_progress(progress);
+        const auto found =
+            released([&] { return graph::knn_graph(view(x), k, options, callback); });
+        return py::make_tuple(to_python(found.graph), found.recall);
+      },
+      py::arg("x"), py::arg("k"), py::arg("options"), py::arg("progress"));
+  m.def(
+      "epsilon_graph",
+      [](const FloatArray& x, double radius, const py::dict& given, const py::object& progress) {
+        graph::EpsilonGraphOptions options;
+        read(given, "metric", options.metric);
+        read(given, "max_edges", options.max_edges);
+        read(given, "num_threads", options.num_threads);
+        const ProgressCallback callback = to_progress(progress);
+        return to_python(
+            released([&] { return graph::epsilon_graph(view(x), radius, options, callback); }));
+      },
+      py::arg("x"), py::arg("radius"), py::arg("options"), py::arg("progress"));
+  m.def(
+      "correlation_graph",
+      [](const FloatArray& series, double threshold, const py::dict& given,
+         const py::object& progress) {
+        graph::CorrelationGraphOptions options;
+        read(given, "max_edges", options.max_edges);
+        read(given, "num_threads", options.num_threads);
+        const ProgressCallback callback = to_progress(progress);
+        return to_python(released(
+            [&] { return graph::correlation_graph(view(series), threshold, options, callback); }));
+      },
+      py::arg("series"), py::arg("threshold"), py::arg("options"), py::arg("progress"));
+}
+
+}  // namespace ecseq::bindings

@@ -1,0 +1,388 @@
+"""Compressors: N embeddings to K representatives, one face for every algorithm.
+
+>>> import numpy as np
+>>> from ecseq.compress import KMeans
+>>> X = np.random.default_rng(0).normal(size=(500, 4))
+>>> compressor = KMeans(20).fit(X)
+>>> compressor.representatives_.vectors.shape, compressor.assignment_.shape
+((20, 4), (500,))
+>>> compressor.transform(X[:3]).shape
+(3,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from ecseq import _core
+from ecseq._inputs import positive, seed_of, threads
+from ecseq._labels import encode_labels
+from ecseq._progress import Verbose, as_progress, close_progress
+from ecseq._representatives import Representatives
+from ecseq.graph import _matrix, from_scipy
+
+_QUANTILES = 5
+
+
+class _Compressor(BaseEstimator):
+    """What the compressors share: parameters and attributes.
+
+    Parameters
+    ----------
+    n_representatives : int
+        K. Fewer come back where fewer rows differ; ``report_`` says so.
+    random_state : int, RandomState or None
+    num_threads : int or None
+        The result does not depend on it.
+    verbose : bool or callable
+
+    Attributes
+    ----------
+    representatives_ : Representatives
+        vectors [K, h], mass [K], label_mix, medoids, spread, cases.
+    assignment_ : int64 array [n]
+        The representative of each row.
+    report_ : dict
+        ``requested``, ``objective`` (sum of squared distances over all rows), ``iterations``,
+        ``points_used``, ``seconds``, and ``note`` where K was not reached.
+    """
+
+    n_representatives: int
+    random_state: Any
+    num_threads: int | None
+    verbose: Verbose
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None, graph: Any = None) -> Any:
+        """Compress the rows of X [n, h].
+
+        y : labels [n], summed per representative, and what balanced compressors balance by.
+        graph : SciPy sparse matrix [n, n], for graph compressors, which build a graph of nearest
+        neighbours without it.
+        """
+        x = _matrix(X)
+        if not 1 <= positive(self.n_representatives, "n_representatives") <= len(x):
+            raise ValueError(
+                f"n_representatives: expected 1 to {len(x)}, the rows of X, got "
+                f"{self.n_representatives}"
+            )
+        channels, classes, groups = _labels(y, len(x))
+        options: dict[str, Any] = {
+            "n_representatives": int(self.n_representatives),
+            "seed": seed_of(self.random_state),
+            "num_threads": threads(self.num_threads),
+            **self._options(classes),
+        }
+        edges = None if graph is None else from_scipy(graph, len(x))
+        progress = as_progress(self.verbose)
+        try:
+            found = _core.compress(x, channels, groups, edges, options, progress)
+        finally:
+            close_progress(progress)
+        mix = found["label_sums"] / found["mass"][:, None]
+        self.representatives_ = Representatives(
+            vectors=found["vectors"],
+            mass=found["mass"],
+            spread=found["spread"],
+            label_mix=mix[:, 0] if classes is None else mix,
+            medoids=found["cases"][:, 0].copy(),
+            cases=found["cases"],
+        )
+        self.assignment_: NDArray[np.int64] = found["assignment"]
+        self.report_: dict[str, Any] = found["report"]
+        self.n_features_in_ = x.shape[1]
+        if classes is not None:
+            self.classes_ = classes
+        return self
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def transform(self, X: ArrayLike) -> NDArray[np.int64]:
+        """The number of the nearest representative of each row of X [n, h]: [n]."""
+        check_is_fitted(self, "representatives_")
+        x = _matrix(X)
+        if x.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X: expected {self.n_features_in_} columns, as in the fit, got {x.shape[1]}"
+            )
+        vectors = np.ascontiguousarray(self.representatives_.vectors)
+        return _core.nearest_rows(vectors, x, threads(self.num_threads))
+
+    def fit_transform(self, X: ArrayLike, y: ArrayLike | None = None) -> NDArray[np.int64]:
+        """``fit(X, y).transform(X)``"""
+        found: NDArray[np.int64] = self.fit(X, y).transform(X)
+        return found
+
+
+def _labels(
+    y: ArrayLike | None, n: int
+) -> tuple[NDArray[np.float32], NDArray[Any] | None, NDArray[np.int32]]:
+    """(channels [n, c] to be summed, classes, group of each row)"""
+    if y is None:
+        return np.zeros((n, 1), np.float32), None, np.zeros(n, np.int32)
+    labels = np.asarray(y)
+    if labels.ndim != 1 or len(labels) != n:
+        raise ValueError(f"y: expected {n} labels, one per row of X, got shape {labels.shape}")
+    _, classes, codes = encode_labels(labels, "auto")
+    if classes is None:
+        edges = np.quantile(codes, np.linspace(0, 1, _QUANTILES + 1)[1:-1])
+        _, groups = np.unique(np.searchsorted(edges, codes), return_inverse=True)
+        return codes.reshape(-1, 1), None, groups.astype(np.int32)
+    one_hot = np.zeros((n, len(classes)), np.float32)
+    one_hot[np.arange(n), codes.astype(np.int64)] = 1
+    return one_hot, classes, codes.astype(np.int32)
+
+
+class KMeans(_Compressor):
+    """Lloyd's k-means over all rows (FAISS's loop with our fused assignment).
+
+    init : {"random", "kmeans++"} or array [K, h]
+        Rows drawn at random, drawn far from each other (Arthur and Vassilvitskii 2007), or given.
+    spherical : bool
+        Cluster directions: centroids are brought to length 1.
+    iterations : int
+    max_points_per_centroid : int, optional
+        Train on a random sample of at most this many times K rows; the objective is that of all.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        init: Any = "random",
+        spherical: bool = False,
+        iterations: int = 20,
+        max_points_per_centroid: int | None = None,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.init = init
+        self.spherical = spherical
+        self.iterations = iterations
+        self.max_points_per_centroid = max_points_per_centroid
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "method": "kmeans",
+            "iterations": positive(self.iterations, "iterations"),
+            "spherical": bool(self.spherical),
+        }
+        if self.max_points_per_centroid is not None:
+            options["max_points_per_centroid"] = positive(
+                self.max_points_per_centroid, "max_points_per_centroid"
+            )
+        if isinstance(self.init, str):
+            options["init"] = self.init
+        else:
+            options["centroids"] = _matrix(self.init)
+        return options
+
+
+class BalancedKMeans(_Compressor):
+    """One k-means per class of y, or per fifth of a real-valued y, so that a rare class keeps
+    representatives of its own.
+
+    counts : dict of class to number, optional
+        K of each class; by default equal parts of ``n_representatives``.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        counts: Mapping[Any, int] | None = None,
+        iterations: int = 20,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.counts = counts
+        self.iterations = iterations
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "method": "balanced_kmeans",
+            "iterations": positive(self.iterations, "iterations"),
+        }
+        if self.counts is not None:
+            if classes is None:
+                raise ValueError("counts: expected classes in y")
+            options["group_counts"] = [
+                positive(self.counts[c], f"counts[{c!r}]") for c in classes.tolist()
+            ]
+        return options
+
+
+class AGC(_Compressor):
+    """Adaptive graph convolution (Zhang et al. 2019): k-means on smoothed features.
+
+    power : int, optional
+        How often features are smoothed over the graph; None: until clusters stop getting tighter,
+        at most ``max_power`` times.
+    n_neighbors : int
+        Of the graph that is built where none is given.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        power: int | None = None,
+        max_power: int = 60,
+        n_neighbors: int = 15,
+        iterations: int = 20,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.power = power
+        self.max_power = max_power
+        self.n_neighbors = n_neighbors
+        self.iterations = iterations
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        return {
+            "method": "agc",
+            "power": 0 if self.power is None else positive(self.power, "power"),
+            "max_power": positive(self.max_power, "max_power"),
+            "n_neighbors": positive(self.n_neighbors, "n_neighbors"),
+            "iterations": positive(self.iterations, "iterations"),
+        }
+
+
+class Coarsening(_Compressor):
+    """Multilevel graph coarsening (Loukas, JMLR 2019) and its relatives.
+
+    method : {"variation_neighborhoods", "variation_edges", "heavy_edge", "algebraic_jc", ...}
+        What is contracted, cheapest first.
+    n_eigenpairs : int
+        Of the Laplacian, which the local variation methods keep.
+    n_neighbors : int
+        Of the graph that is built where none is given.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        method: str = "variation_neighborhoods",
+        n_eigenpairs: int = 10,
+        n_neighbors: int = 15,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.method = method
+        self.n_eigenpairs = n_eigenpairs
+        self.n_neighbors = n_neighbors
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        return {
+            "method": str(self.method),
+            "n_eigenpairs": positive(self.n_eigenpairs, "n_eigenpairs"),
+            "n_neighbors": positive(self.n_neighbors, "n_neighbors"),
+        }
+
+
+class Grain(_Compressor):
+    """Greedy choice of the rows whose neighbourhoods cover the most (Grain, ball-D; Zhang et al.,
+    VLDB 2021). The representatives are rows of X.
+
+    radius : float
+        Of a ball around a row of smoothed features, as a share of the distances between rows.
+    n_neighbors : int
+        Of the graph that is built where none is given.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        radius: float = 0.05,
+        n_neighbors: int = 15,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.radius = radius
+        self.n_neighbors = n_neighbors
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        return {
+            "method": "grain",
+            "radius": float(self.radius),
+            "n_neighbors": positive(self.n_neighbors, "n_neighbors"),
+        }
+
+
+class _Baseline(_Compressor):
+    """A compressor without options of its own."""
+
+    _method: str
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+        return {"method": self._method}
+
+
+class Random(_Baseline):
+    """Rows drawn at random; the others go to the nearest."""
+
+    _method = "random"
+
+
+class StratifiedRandom(_Baseline):
+    """As many random rows of each class of y, or of each fifth of a real-valued y."""
+
+    _method = "stratified_random"
+
+
+class KCenter(_Baseline):
+    """Farthest first (Gonzalez 1985): each next row is the one farthest from those chosen."""
+
+    _method = "k_center"
+
+
+class Medoids(_Baseline):
+    """k-means, and of each cluster the row nearest its centroid: a case one can show."""
+
+    _method = "medoids"

@@ -1,0 +1,162 @@
+"""Graphs of like rows, as SciPy sparse matrices: symmetric, positive weights, no self-loops."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import ArrayLike, NDArray
+
+from ecseq import _core
+from ecseq._checks import check_finite
+from ecseq._inputs import positive, threads
+from ecseq._progress import Verbose, as_progress, close_progress
+
+CoreGraph = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+
+
+def knn_graph(
+    X: ArrayLike,
+    n_neighbors: int = 15,
+    *,
+    metric: str = "euclidean",
+    weight: str = "gaussian",
+    approximate: bool | None = None,
+    random_state: int = 0,
+    num_threads: int | None = None,
+    verbose: Verbose = False,
+) -> Any:
+    """An edge between rows i and j of X [n, h] where either is among the nearest of the other.
+
+    Parameters
+    ----------
+    metric : {"euclidean", "cosine"}
+    weight : {"gaussian", "similarity", "one"}
+        Of an edge of length d: exp(-d^2 / (2 s^2)), s being the median distance of the farthest
+        neighbour taken; 1 / (1 + d); or 1.
+    approximate : bool, optional
+        Search in the cells of a coarse k-means instead of everywhere, as many as give a recall of
+        0.95 on a sample; None: for more than 200,000 rows.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix [n, n]
+    """
+    matrix = _matrix(X)
+    options: dict[str, Any] = {
+        "metric": metric,
+        "weight": weight,
+        "seed": int(random_state),
+        "num_threads": threads(num_threads),
+    }
+    if approximate is not None:
+        options["approximate_above"] = 0 if approximate else 2**62
+    progress = as_progress(verbose)
+    try:
+        graph, _ = _core.knn_graph(matrix, positive(n_neighbors, "n_neighbors"), options, progress)
+    finally:
+        close_progress(progress)
+    return to_scipy(graph)
+
+
+def epsilon_graph(
+    X: ArrayLike,
+    radius: float,
+    *,
+    metric: str = "euclidean",
+    max_edges: int = 50_000_000,
+    num_threads: int | None = None,
+    verbose: Verbose = False,
+) -> Any:
+    """An edge of weight 1 between any two rows of X [n, h] at most ``radius`` apart, exactly.
+
+    metric : {"euclidean", "cosine"}, the latter being 1 - cosine. Raises ``ValueError`` where there
+    are more than ``max_edges``. Returns a scipy.sparse.csr_matrix [n, n].
+    """
+    options = {
+        "metric": metric,
+        "max_edges": positive(max_edges, "max_edges"),
+        "num_threads": threads(num_threads),
+    }
+    progress = as_progress(verbose)
+    try:
+        return to_scipy(_core.epsilon_graph(_matrix(X), float(radius), options, progress))
+    finally:
+        close_progress(progress)
+
+
+def correlation_graph(
+    series: ArrayLike,
+    threshold: float,
+    *,
+    max_edges: int = 50_000_000,
+    num_threads: int | None = None,
+    verbose: Verbose = False,
+) -> Any:
+    """An edge between any two rows of ``series`` [n, T] whose Pearson correlation is at least
+    ``threshold``, which is its weight; a series that does not vary has none.
+
+    Returns a scipy.sparse.csr_matrix [n, n].
+    """
+    options = {
+        "max_edges": positive(max_edges, "max_edges"),
+        "num_threads": threads(num_threads),
+    }
+    progress = as_progress(verbose)
+    try:
+        found = _core.correlation_graph(_matrix(series), float(threshold), options, progress)
+    finally:
+        close_progress(progress)
+    return to_scipy(found)
+
+
+def to_scipy(graph: CoreGraph) -> Any:
+    offsets, neighbors, weights = graph
+    n = len(offsets) - 1
+    return scipy.sparse.csr_matrix((weights, neighbors, offsets), shape=(n, n))
+
+
+def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
+    """The core's form of a sparse matrix [n, n], checked: symmetric, no self-loop, no negative
+    weight. symmetrise: take the larger of both directions instead of refusing."""
+    if not scipy.sparse.issparse(graph):
+        raise TypeError(f"graph: expected a SciPy sparse matrix, got {type(graph).__name__}")
+    if graph.shape != (n, n):
+        raise ValueError(f"graph: expected shape {(n, n)}, one row per row of X, got {graph.shape}")
+    csr = scipy.sparse.csr_matrix(graph, dtype=np.float32, copy=True)
+    csr.sum_duplicates()
+    csr.eliminate_zeros()
+    if not np.isfinite(csr.data).all():
+        raise ValueError("graph: a weight is not finite")
+    if (csr.data < 0).any():
+        row = int(np.searchsorted(csr.indptr, np.argmax(csr.data < 0), side="right")) - 1
+        raise ValueError(f"graph: row {row} holds a negative weight")
+    loops = csr.diagonal()
+    if loops.any():
+        raise ValueError(
+            f"graph: row {int(np.argmax(loops != 0))} has an edge to itself; setdiag(0) removes it"
+        )
+    if symmetrise:
+        csr = csr.maximum(csr.T).tocsr()
+    difference = abs(csr - csr.T).tocoo()
+    if difference.nnz and difference.data.max() > 0:
+        worst = int(np.argmax(difference.data))
+        raise ValueError(
+            f"graph: the edge from {difference.row[worst]} to {difference.col[worst]} differs from "
+            "the one back; symmetrise=True takes the larger"
+        )
+    csr.sort_indices()
+    return (
+        csr.indptr.astype(np.int64),
+        csr.indices.astype(np.int32),
+        np.ascontiguousarray(csr.data, dtype=np.float32),
+    )
+
+
+def _matrix(X: ArrayLike) -> NDArray[np.float32]:
+    matrix = np.ascontiguousarray(X, dtype=np.float32)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ValueError(f"X: expected a matrix [n, h] with rows, got shape {matrix.shape}")
+    check_finite(matrix, "X", [str(j) for j in range(matrix.shape[1])])
+    return matrix

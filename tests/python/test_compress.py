@@ -1,0 +1,135 @@
+"""ecseq.compress and ecseq.graph."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
+
+from ecseq import _core, compress, graph
+
+COMPRESSORS = [
+    compress.KMeans(20),
+    compress.KMeans(20, init="kmeans++", spherical=True),
+    compress.BalancedKMeans(20),
+    compress.AGC(20, power=3),
+    compress.Grain(20),
+    compress.Coarsening(20),
+    compress.Coarsening(20, method="variation_edges"),
+    compress.Coarsening(20, method="heavy_edge"),
+    compress.Coarsening(20, method="algebraic_jc"),
+    compress.Random(20),
+    compress.StratifiedRandom(20),
+    compress.KCenter(20),
+    compress.Medoids(20),
+]
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(10, 6)) * 6
+    group = rng.integers(0, 10, 600)
+    return (centres[group] + rng.normal(size=(600, 6))).astype(np.float32), (group > 7).astype(int)
+
+
+@pytest.mark.parametrize("compressor", COMPRESSORS, ids=lambda c: repr(c)[:60])
+def test_every_compressor_keeps_the_contract(blobs, compressor):
+    X, y = blobs
+    fitted = clone(compressor).fit(X, y)
+    found = fitted.representatives_
+    k = len(found)
+    assert 1 <= k <= 20 or fitted.report_["note"]
+    assert fitted.report_["requested"] == 20
+    assert found.mass.sum() == len(X)
+    assert (found.mass > 0).all()
+    assert fitted.assignment_.shape == (600,)
+    np.testing.assert_array_equal(np.bincount(fitted.assignment_, minlength=k), found.mass)
+    for j in range(k):
+        np.testing.assert_allclose(found.label_mix[j, 1], y[fitted.assignment_ == j].mean())
+    np.testing.assert_allclose(found.label_mix.sum(axis=1), 1)
+    again = clone(compressor).set_params(num_threads=1).fit(X, y)
+    np.testing.assert_array_equal(again.assignment_, fitted.assignment_)
+    np.testing.assert_array_equal(again.representatives_.vectors, found.vectors)
+    distances = ((X[:50, None] - found.vectors[None]) ** 2).sum(axis=2)
+    picked = fitted.transform(X[:50])
+    np.testing.assert_allclose(
+        distances[np.arange(50), picked], distances.min(axis=1), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("compressor", [compress.KMeans(), compress.Coarsening(), compress.AGC()])
+def test_one_and_all(blobs, compressor):
+    X = blobs[0][:40]
+    one = clone(compressor).set_params(n_representatives=1).fit(X)
+    np.testing.assert_allclose(one.representatives_.mass, [40])
+    for wrong in (0, 41):
+        with pytest.raises(ValueError, match="n_representatives"):
+            clone(compressor).set_params(n_representatives=wrong).fit(X)
+
+
+def test_a_given_graph_is_used(blobs):
+    X, _ = blobs
+    edges = graph.knn_graph(X, 8)
+    given = compress.Coarsening(30, method="heavy_edge").fit(X, graph=edges)
+    shuffled = edges[np.random.default_rng(1).permutation(600)]
+    with pytest.raises(ValueError, match="differs from the one back|edge to itself"):
+        compress.Coarsening(30).fit(X, graph=shuffled)
+    other = graph.knn_graph(np.random.default_rng(2).normal(size=(600, 2)), 8)
+    different = compress.Coarsening(30, method="heavy_edge").fit(X, graph=other)
+    assert (given.assignment_ != different.assignment_).any()
+    with pytest.raises(ValueError, match="expected shape"):
+        compress.Coarsening(30).fit(X, graph=edges[:10, :10])
+    negative = edges.copy()
+    negative.data = -negative.data
+    with pytest.raises(ValueError, match="negative weight"):
+        compress.Coarsening(30).fit(X, graph=negative)
+    with pytest.raises(TypeError, match="sparse"):
+        compress.Coarsening(30).fit(X, graph=np.eye(600))
+
+
+def test_names_are_those_of_the_core():
+    methods = {c._options(np.array([0, 1]))["method"] for c in COMPRESSORS}
+    assert methods <= set(_core.compressor_names())
+    with pytest.raises(ValueError, match="'magic' is not one of"):
+        compress.Coarsening(3, method="magic").fit(np.eye(4))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_knn_graph_is_the_brute_force_one(blobs, metric):
+    X, _ = blobs
+    found = graph.knn_graph(X, 5, metric=metric, weight="one")
+    nearest = NearestNeighbors(n_neighbors=5, metric=metric, algorithm="brute").fit(X)
+    expected = nearest.kneighbors_graph()
+    expected = expected.maximum(expected.T)
+    assert abs(found - expected).sum() <= 4  # ties and rounding
+    assert scipy.sparse.issparse(found)
+    assert abs(found - found.T).nnz == 0
+    assert found.diagonal().sum() == 0
+
+
+def test_epsilon_and_correlation_graphs(blobs):
+    X, _ = blobs
+    found = graph.epsilon_graph(X, 2.0)
+    distance = np.sqrt(((X[:, None].astype(float) - X[None]) ** 2).sum(axis=2))
+    expected = (distance <= 2.0) & ~np.eye(len(X), dtype=bool)
+    assert abs(found.toarray() - expected).sum() == 0
+    with pytest.raises(ValueError, match="max_edges|edges"):
+        graph.epsilon_graph(X, 100.0, max_edges=10)
+    series = X.T
+    correlations = np.corrcoef(series)
+    found = graph.correlation_graph(series, 0.1).toarray()
+    keep = (correlations >= 0.1) & ~np.eye(len(series), dtype=bool)
+    np.testing.assert_allclose(found, np.where(keep, correlations, 0), atol=1e-5)
+
+
+def test_bad_input_is_refused(blobs):
+    X = blobs[0].copy()
+    X[3, 2] = np.nan
+    with pytest.raises(ValueError, match="row 3"):
+        compress.KMeans(5).fit(X)
+    with pytest.raises(ValueError, match="expected 600 labels"):
+        compress.KMeans(5).fit(blobs[0], [1, 2])
+    fitted = compress.KMeans(5).fit(blobs[0])
+    with pytest.raises(ValueError, match="expected 6 columns"):
+        fitted.transform(blobs[0][:, :3])
