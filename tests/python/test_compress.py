@@ -73,7 +73,7 @@ def test_a_given_graph_is_used(blobs):
     edges = graph.knn_graph(X, 8)
     given = compress.Coarsening(30, method="heavy_edge").fit(X, graph=edges)
     shuffled = edges[np.random.default_rng(1).permutation(600)]
-    with pytest.raises(ValueError, match="differs from the one back|edge to itself"):
+    with pytest.raises(ValueError, match=r"differs from the one back|edge to itself"):
         compress.Coarsening(30).fit(X, graph=shuffled)
     other = graph.knn_graph(np.random.default_rng(2).normal(size=(600, 2)), 8)
     different = compress.Coarsening(30, method="heavy_edge").fit(X, graph=other)
@@ -114,7 +114,7 @@ def test_epsilon_and_correlation_graphs(blobs):
     distance = np.sqrt(((X[:, None].astype(float) - X[None]) ** 2).sum(axis=2))
     expected = (distance <= 2.0) & ~np.eye(len(X), dtype=bool)
     assert abs(found.toarray() - expected).sum() == 0
-    with pytest.raises(ValueError, match="max_edges|edges"):
+    with pytest.raises(ValueError, match="edges"):
         graph.epsilon_graph(X, 100.0, max_edges=10)
     series = X.T
     correlations = np.corrcoef(series)
