@@ -1,7 +1,6 @@
 #include "convert.hpp"
 #include "ecseq/compress/compressor.hpp"
 #include "ecseq/core/parallel.hpp"
-#include "ecseq/graph/correlation_graph.hpp"
 #include "ecseq/graph/epsilon_graph.hpp"
 #include "ecseq/graph/knn_graph.hpp"
 #include "ecseq/kernels/nearest.hpp"
@@ -98,8 +97,7 @@ void register_compress(py::module_& m) {
         if (edges) input.graph = &*edges;
         const auto compressor = to_options(options);
         const ProgressCallback callback = to_progress(progress);
-        return to_python(
-            released([&] { return compress::compress(input, compressor, callback); }));
+        return to_python(released([&] { return compress::compress(input, compressor, callback); }));
       },
       py::arg("x"), py::arg("labels"), py::arg("groups"), py::arg("graph"), py::arg("options"),
       py::arg("progress"));

@@ -376,7 +376,8 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
     out["compression"] = {{"requested", compression.requested},
                           {"iterations", compression.iterations},
                           {"objective", compression.objective},
-                          {"points_used", compression.points_used}};
+                          {"points_used", compression.points_used},
+                          {"note", compression.note}};
   } else {
     out["n_representatives"] = 0;
   }

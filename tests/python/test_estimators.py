@@ -108,7 +108,8 @@ def test_compressors_and_attachments(training: Embeddings, compressor: str, atta
     model = ecseq.ECSeqClassifier(
         compressor=compressor, attach=attach, n_representatives=30, epsilon=0.9, max_epochs=5
     ).fit(training.X, training.y)
-    assert len(model.representatives_) == 30
+    found = len(model.representatives_)
+    assert found == 30 or (compressor == "grain" and 1 < found < 30)  # fewer cover all
     rate = model.fit_report_["isolation_rate"]
     assert rate == 0 if attach == "knn" else 0 < rate < 1
 

@@ -8,8 +8,8 @@
 
 namespace ecseq::compress {
 
-/// What a compressor makes of N embeddings: K' <= K vectors that stand for them, none empty and
-/// no two equal.
+/// What a compressor makes of N embeddings: K' vectors that stand for them, none empty and no two
+/// equal. K' is K unless fewer do, or a graph's components stand in the way of so few.
 struct Representatives {
   Matrix<float> vectors;       ///< [K', h], means of their members
   std::vector<double> mass;    ///< [K'], members
