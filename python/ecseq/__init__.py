@@ -1,5 +1,6 @@
 """Event sequences scored through representatives (ECSeq, arXiv 2406.02979)."""
 
+from ecseq import compress, graph
 from ecseq._core import ModelFileError, TrainingDiverged, set_num_threads
 from ecseq._core import version as __version__
 from ecseq._dispatch import cpu_info
@@ -25,7 +26,9 @@ __all__ = [
     "SimilarityRelation",
     "TrainingDiverged",
     "__version__",
+    "compress",
     "cpu_info",
+    "graph",
     "load",
     "set_num_threads",
 ]
