@@ -129,7 +129,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             rows = np.arange(len(labels), dtype=np.int64)
             training, y_training = samples, codes
             held_out, y_held_out, held_out_sequences = self._validation_data(
-                validation, classes, needed
+                validation, classes, needed, sequences
             )
             parts = None
             if sequences is not None and held_out_sequences is not None:
@@ -215,7 +215,11 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         return X if not isinstance(self.encoder, SequenceEncoder) else self.encoder._recoded(X)
 
     def _validation_data(
-        self, validation: Validation, classes: NDArray[Any] | None, needed: list[str]
+        self,
+        validation: Validation,
+        classes: NDArray[Any] | None,
+        needed: list[str],
+        training: Sequences | None,
     ) -> tuple[Samples, NDArray[np.float32], Sequences | None]:
         extra: Mapping[str, Any] = {}
         if isinstance(validation, Sequences):
@@ -228,6 +232,8 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             raise ValueError(
                 "validation: expected (X, y), (X, y, {'entities': ..., 'times': ...}) or Sequences"
             )
+        if isinstance(X, Sequences) and training is not None:
+            X = X.recoded(training.categories)
         x, labels = self._training_data(X, y)
         sequences = X if isinstance(X, Sequences) else None
         samples = make_samples(

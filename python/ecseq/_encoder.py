@@ -32,7 +32,7 @@ from ecseq._labels import (
     split_validation,
 )
 from ecseq._progress import Verbose, as_progress, close_progress
-from ecseq._sequences import Sequences
+from ecseq._sequences import Sequences, ranges
 
 _NO_LABELS = np.zeros(0, dtype=np.float32)
 
@@ -283,9 +283,10 @@ class SequenceEncoder(BaseEstimator):
             if per == "sequence":
                 y_training, y_held_out = codes[rows], codes[held_out_rows]
             elif per == "event":
-                first = np.concatenate([[0], np.cumsum(sequences.lengths)])
-                y_training = np.concatenate([codes[first[i] : first[i + 1]] for i in rows])
-                y_held_out = np.concatenate([codes[first[i] : first[i + 1]] for i in held_out_rows])
+                lengths = sequences.lengths
+                first = np.cumsum(lengths) - lengths
+                y_training = codes[ranges(first[rows], lengths[rows])]
+                y_held_out = codes[ranges(first[held_out_rows], lengths[held_out_rows])]
         data = core_sequences(training)
         held_out_data = _nothing_of(data) if held_out is None else core_sequences(held_out)
         progress = as_progress(self.verbose)

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 
 from ecseq import _core
-from ecseq._checks import as_entity_ids, as_seconds, first_missing
+from ecseq._checks import as_entity_ids, as_seconds, check_finite, first_missing
 from ecseq._sequences import Sequences
 
 FloatMatrix = NDArray[np.float32]
@@ -86,6 +86,15 @@ def make_samples(
     }
     seconds = None if times is None else as_seconds(times, "times", n_rows)
     return Samples(x, keys, seconds)
+
+
+def finite_matrix(X: ArrayLike) -> FloatMatrix:
+    """X as the core takes it; refuses what is no matrix with rows, and NaN and infinity."""
+    matrix = np.ascontiguousarray(X, dtype=np.float32)
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ValueError(f"X: expected a matrix [n, h] with rows, got shape {matrix.shape}")
+    check_finite(matrix, "X", [str(j) for j in range(matrix.shape[1])])
+    return matrix
 
 
 def seed_of(random_state: Any) -> int:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 
 from ecseq import _core
-from ecseq._sequences import Sequences
+from ecseq._sequences import Sequences, ranges
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,8 +57,10 @@ def event_labels_of(sequences: Sequences, y: ArrayLike | None) -> NDArray[Any]:
     if y is None:
         if sequences.step_labels is None:
             raise ValueError("y: no labels were given and X carries none")
-        parts = zip(sequences.starts, sequences.stops, strict=True)
-        return np.concatenate([sequences.step_labels[start:stop] for start, stop in parts])
+        labels_there: NDArray[Any] = sequences.step_labels[
+            ranges(sequences.starts, sequences.lengths)
+        ]
+        return labels_there
     labels = np.asarray(y)
     if labels.ndim != 1 or len(labels) != n:
         raise ValueError(f"y: expected {n} labels, one per event, got shape {labels.shape}")

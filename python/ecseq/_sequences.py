@@ -498,7 +498,7 @@ class Sequences:
             )
         lengths = self.lengths
         first = np.repeat(self.starts, lengths)
-        last = _ranges(self.starts, lengths)
+        last = ranges(self.starts, lengths)
         return self._derive(
             np.maximum(first, last - (int(length) - 1)),
             last + 1,
@@ -518,7 +518,7 @@ class Sequences:
         if (self.stops[:-1] == self.starts[1:]).all():
             rows = slice(int(self.starts[0]), int(self.stops[-1]))
         else:
-            rows = _ranges(self.starts, self.lengths)
+            rows = ranges(self.starts, self.lengths)
         result = self._contiguous(
             self.values[rows],
             offsets,
@@ -575,7 +575,8 @@ class Sequences:
             if np.array_equal(ours, known):
                 continue
             numbers = {category: number for number, category in enumerate(known.tolist())}
-            new = np.array([numbers.get(c, -1) for c in ours.tolist()], dtype=np.float32)
+            # The last entry is for -1: what was unknown stays so.
+            new = np.array([*(numbers.get(c, -1) for c in ours.tolist()), -1], dtype=np.float32)
             if values is self.values:
                 values = self.values.copy()
             column = self.feature_names.index(name)
@@ -778,7 +779,7 @@ def _factorize(column: NDArray[Any], name: str) -> tuple[NDArray[np.int64], NDAr
     return rank[codes], ids
 
 
-def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """``arange(start, start + length)`` of each pair, one after the other."""
     ends = np.cumsum(lengths)
     rows: NDArray[np.int64] = np.arange(ends[-1], dtype=np.int64)

@@ -21,11 +21,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
-from ecseq._inputs import positive, seed_of, threads
+from ecseq._inputs import finite_matrix, positive, seed_of, threads
 from ecseq._labels import encode_labels
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._representatives import Representatives
-from ecseq.graph import _matrix, from_scipy
+from ecseq.graph import from_scipy
 
 _QUANTILES = 5
 
@@ -65,7 +65,7 @@ class _Compressor(BaseEstimator):
         graph : SciPy sparse matrix [n, n], for graph compressors, which build a graph of nearest
         neighbours without it.
         """
-        x = _matrix(X)
+        x = finite_matrix(X)
         if not 1 <= positive(self.n_representatives, "n_representatives") <= len(x):
             raise ValueError(
                 f"n_representatives: expected 1 to {len(x)}, the rows of X, got "
@@ -98,6 +98,8 @@ class _Compressor(BaseEstimator):
         self.n_features_in_ = x.shape[1]
         if classes is not None:
             self.classes_ = classes
+        elif hasattr(self, "classes_"):
+            del self.classes_
         return self
 
     def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
@@ -106,7 +108,7 @@ class _Compressor(BaseEstimator):
     def transform(self, X: ArrayLike) -> NDArray[np.int64]:
         """The number of the nearest representative of each row of X [n, h]: [n]."""
         check_is_fitted(self, "representatives_")
-        x = _matrix(X)
+        x = finite_matrix(X)
         if x.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X: expected {self.n_features_in_} columns, as in the fit, got {x.shape[1]}"
@@ -185,7 +187,7 @@ class KMeans(_Compressor):
         if isinstance(self.init, str):
             options["init"] = self.init
         else:
-            options["centroids"] = _matrix(self.init)
+            options["centroids"] = finite_matrix(self.init)
         return options
 
 

@@ -9,8 +9,7 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
 from ecseq import _core
-from ecseq._checks import check_finite
-from ecseq._inputs import positive, threads
+from ecseq._inputs import finite_matrix, positive, threads
 from ecseq._progress import Verbose, as_progress, close_progress
 
 CoreGraph = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
@@ -43,7 +42,7 @@ def knn_graph(
     -------
     scipy.sparse.csr_matrix [n, n]
     """
-    matrix = _matrix(X)
+    matrix = finite_matrix(X)
     options: dict[str, Any] = {
         "metric": metric,
         "weight": weight,
@@ -81,7 +80,7 @@ def epsilon_graph(
     }
     progress = as_progress(verbose)
     try:
-        return to_scipy(_core.epsilon_graph(_matrix(X), float(radius), options, progress))
+        return to_scipy(_core.epsilon_graph(finite_matrix(X), float(radius), options, progress))
     finally:
         close_progress(progress)
 
@@ -105,7 +104,7 @@ def correlation_graph(
     }
     progress = as_progress(verbose)
     try:
-        found = _core.correlation_graph(_matrix(series), float(threshold), options, progress)
+        found = _core.correlation_graph(finite_matrix(series), float(threshold), options, progress)
     finally:
         close_progress(progress)
     return to_scipy(found)
@@ -152,11 +151,3 @@ def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
         csr.indices.astype(np.int32),
         np.ascontiguousarray(csr.data, dtype=np.float32),
     )
-
-
-def _matrix(X: ArrayLike) -> NDArray[np.float32]:
-    matrix = np.ascontiguousarray(X, dtype=np.float32)
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"X: expected a matrix [n, h] with rows, got shape {matrix.shape}")
-    check_finite(matrix, "X", [str(j) for j in range(matrix.shape[1])])
-    return matrix

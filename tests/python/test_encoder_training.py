@@ -70,6 +70,25 @@ class TestCategories:
         assert set(recoded.values[:, 1]) == {-1.0, 0.0, 1.0}
         np.testing.assert_array_equal(encoder.transform(sequences_of(table)), expected)
 
+    def test_a_validation_table_may_number_them_otherwise(self):
+        training, later = card_table(300), card_table(120, seed=3).query("shop != 'books'")
+        encoder = quick(categorical={"shop": 4}, max_epochs=2)
+        fits = []
+        for validation in (
+            sequences_of(later),
+            sequences_of(later).recoded(sequences_of(training).categories),
+        ):
+            model = ECSeqClassifier(encoder, relations=[SimilarityRelation(10)], max_epochs=3)
+            fits.append(model.fit(sequences_of(training), validation=validation))
+        a, b = fits
+        assert a.fit_report_["validation"] == b.fit_report_["validation"]
+        unknown = sequences_of(training).recoded({"shop": np.array(["toys"], dtype=object)})
+        assert set(unknown.values[:, 1]) == {-1.0, 0.0}
+        again = unknown.recoded({"shop": np.array(["fuel", "toys"], dtype=object)})
+        np.testing.assert_array_equal(
+            again.values[:, 1], np.where(unknown.values[:, 1] == 0, 1, -1)
+        )
+
     def test_unknown_categories_share_a_row(self):
         encoder = quick(categorical={"shop": 4}, max_epochs=2).fit(sequences_of(card_table()))
         table = card_table(20, seed=2)
