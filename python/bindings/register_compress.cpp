@@ -79,7 +79,6 @@ IntArray nearest_rows(const FloatArray& points, const FloatArray& x, int num_thr
       kernels::nearest(packed, rows.row(begin), end - begin, 1, to + begin, distance.data(),
                        scratch);
     });
-    return 0;
   });
   return out;
 }

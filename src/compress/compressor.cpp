@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <functional>
 #include <map>
-#include <optional>
 
 #include "ecseq/compress/agc.hpp"
 #include "ecseq/compress/baselines.hpp"
@@ -15,7 +14,7 @@ namespace ecseq::compress {
 namespace {
 
 /// One compression: what there is, how, and who hears of it.
-struct Task {
+struct Job {
   const CompressionInput& input;
   const CompressorOptions& options;
   const ProgressCallback& progress;
@@ -73,42 +72,42 @@ struct Task {
   }
 };
 
-using Method = std::function<Compression(const Task&)>;
+using Method = std::function<Compression(const Job&)>;
 
-Compression by_agc(const Task& task) {
-  return task.with_graph([&](const graph::SparseGraph& graph) {
-    auto options = task.common<AgcOptions>();
-    options.power = task.options.power;
-    options.max_power = task.options.max_power;
-    options.iterations = task.options.iterations;
-    return agc(task.input.x, task.input.labels, graph, options, task.progress).compression;
+Compression by_agc(const Job& job) {
+  return job.with_graph([&](const graph::SparseGraph& graph) {
+    auto options = job.common<AgcOptions>();
+    options.power = job.options.power;
+    options.max_power = job.options.max_power;
+    options.iterations = job.options.iterations;
+    return agc(job.input.x, job.input.labels, graph, options, job.progress).compression;
   });
 }
 
-Compression by_grain(const Task& task) {
-  return task.with_graph([&](const graph::SparseGraph& graph) {
-    auto options = task.common<GrainOptions>();
-    options.radius = task.options.radius;
-    return grain(task.input.x, task.input.labels, graph, options, task.progress).compression;
+Compression by_grain(const Job& job) {
+  return job.with_graph([&](const graph::SparseGraph& graph) {
+    auto options = job.common<GrainOptions>();
+    options.radius = job.options.radius;
+    return grain(job.input.x, job.input.labels, graph, options, job.progress).compression;
   });
 }
 
-Compression by_coarsening(const Task& task) {
-  return task.with_graph([&](const graph::SparseGraph& graph) {
-    auto options = task.common<CoarseningOptions>();
-    options.method = task.options.method;
-    options.n_eigenpairs = task.options.n_eigenpairs;
-    return coarsen(task.input.x, task.input.labels, graph, options, task.progress);
+Compression by_coarsening(const Job& job) {
+  return job.with_graph([&](const graph::SparseGraph& graph) {
+    auto options = job.common<CoarseningOptions>();
+    options.method = job.options.method;
+    options.n_eigenpairs = job.options.n_eigenpairs;
+    return coarsen(job.input.x, job.input.labels, graph, options, job.progress);
   });
 }
 
 const std::map<std::string, Method>& methods() {
   static const std::map<std::string, Method> known = [] {
     std::map<std::string, Method> out;
-    out["kmeans"] = [](const Task& t) {
+    out["kmeans"] = [](const Job& t) {
       return kmeans(t.input.x, t.input.labels, t.kmeans(), t.progress);
     };
-    out["balanced_kmeans"] = [](const Task& t) {
+    out["balanced_kmeans"] = [](const Job& t) {
       return balanced_kmeans(t.input.x, t.input.labels, t.group(), t.options.group_counts,
                              t.kmeans(), t.progress);
     };
@@ -118,17 +117,17 @@ const std::map<std::string, Method>& methods() {
                              "heavy_edge", "algebraic_jc", "affinity_gs"}) {
       out[name] = by_coarsening;
     }
-    out["random"] = [](const Task& t) {
+    out["random"] = [](const Job& t) {
       return random_rows(t.input.x, t.input.labels, t.common<BaselineOptions>(), t.progress);
     };
-    out["stratified_random"] = [](const Task& t) {
+    out["stratified_random"] = [](const Job& t) {
       return stratified_random_rows(t.input.x, t.input.labels, t.group(), t.options.group_counts,
                                     t.common<BaselineOptions>(), t.progress);
     };
-    out["k_center"] = [](const Task& t) {
+    out["k_center"] = [](const Job& t) {
       return k_center(t.input.x, t.input.labels, t.common<BaselineOptions>(), t.progress);
     };
-    out["medoids"] = [](const Task& t) {
+    out["medoids"] = [](const Job& t) {
       return medoids(t.input.x, t.input.labels, t.kmeans(), t.progress);
     };
     return out;

@@ -42,11 +42,6 @@ void require_training(const SequencesView& training, const SequencesView& valida
   if (training.size < 1) {
     throw InvalidArgument("training: expected at least one sequence, got none");
   }
-  if (validation.size > 0 && validation.features() != training.features()) {
-    throw InvalidArgument("validation: expected " + std::to_string(training.features()) +
-                          " features per event, as in training, got " +
-                          std::to_string(validation.features()));
-  }
   validate(training);
   if (validation.size > 0) validate(validation);
 }
@@ -166,7 +161,7 @@ void train(EncoderState& state, nn::Parameters<float>& parameters, const Objecti
                            Rng& rng) {
     const auto batch = nn::recurrent_batch(bound.tape(), training, rows);
     const auto x = state.forward(bound, training, rows, batch, objective.rows_of(), &rng);
-    return objective.loss(bound, x, batch, rows);
+    return objective.loss(bound, x, rows);
   };
   if (objective.has_validation()) {
     problem.validate = [&](const nn::Parameters<float>& trained) {

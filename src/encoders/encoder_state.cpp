@@ -6,7 +6,6 @@
 
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
-#include "ecseq/kernels/product.hpp"
 
 namespace ecseq::encoders {
 namespace {
@@ -44,14 +43,13 @@ class ChunkEncoder {
         sequences_(sequences),
         first_rows_(first_rows),
         out_(out),
-        needs_table_(state.backbone->needs_table() || !state.events.is_plain()),
         keeps_states_(!first_rows.empty() || !state.pooling.is_last()) {}
 
   /// runs: longest first; `result` is the sequence's number.
   void encode(std::span<kernels::EventRun> runs) {
     // Tables are held for as many sequences at once as keep to this many events.
     constexpr Index kEvents = Index{1} << 14;
-    const bool bounded = needs_table_ || keeps_states_ || state_.backbone->holds_states();
+    const bool bounded = state_.needs_table() || keeps_states_ || state_.backbone->holds_states();
     while (!runs.empty()) {
       auto size = static_cast<Index>(runs.size());
       if (bounded) size = std::clamp<Index>(kEvents / runs.front().length, 1, size);
@@ -68,7 +66,7 @@ class ChunkEncoder {
       events += run.length;
     }
     kernels::LayerSource<float> source{state_.events.standardisation()};
-    if (needs_table_) {
+    if (state_.needs_table()) {
       const Index inputs = state_.events.inputs();
       table_.resize(std::max(table_.rows(), events), inputs);
       for (const auto& run : runs) {
@@ -98,7 +96,6 @@ class ChunkEncoder {
   const SequencesView& sequences_;
   std::span<const Index> first_rows_;
   Matrix<float>& out_;
-  bool needs_table_;
   bool keeps_states_;
   Matrix<float> table_;   ///< [events of a group or more, inputs]
   Matrix<float> states_;  ///< [events of a group or more, width]
@@ -131,7 +128,6 @@ void EncoderState::pack() {
 
 void EncoderState::require_fit(const SequencesView& sequences, const char* name) const {
   events.require_fit(sequences, name);
-  validate(sequences);
   for (Index i = 0; i < sequences.size; ++i) backbone->require_length(sequences.length(i));
 }
 
@@ -142,7 +138,7 @@ autograd::Variable<float> EncoderState::forward(const nn::BoundParameters<float>
                                                 Rng* rng) const {
   nn::LayerInput<float> input{events.standardisation(), nullptr};
   autograd::Variable<float> table;
-  if (backbone->needs_table() || !events.is_plain()) {
+  if (needs_table()) {
     table = events.encode(bound, sequences, rows, batch.events);
     input = {{}, &table};
   }
@@ -176,16 +172,12 @@ Matrix<float> EncoderState::encode(const SequencesView& sequences, RowsOf rows_o
     ChunkEncoder(*this, sequences, first_rows, out)
         .encode({runs.data() + begin, at(chunks[at(chunk)] - begin)});
   };
-  if (!progress) {
-    parallel_for(n_chunks, num_threads, encode_chunk);
-    return out;
-  }
   // Waves of some 10 ms, between which the caller may stop the work, of as many chunks for each
   // thread.
   constexpr double kWave = 1e9;
   const Index threads = resolve_threads(num_threads);
-  const double flops_per_chunk =
-      flops_per_event * static_cast<double>(events_in_all) / static_cast<double>(n_chunks);
+  const double flops_per_chunk = flops_per_event * static_cast<double>(events_in_all) /
+                                 static_cast<double>(std::max<Index>(n_chunks, 1));
   const Index wave =
       threads * static_cast<Index>(std::clamp(std::round(kWave / flops_per_chunk), 1.0, 1e6));
   for (Index begin = 0; begin < n_chunks; begin += wave) {
@@ -198,18 +190,13 @@ Matrix<float> EncoderState::encode(const SequencesView& sequences, RowsOf rows_o
 
 // The kernel's rows do not depend on each other to the last bit; Eigen's product does not say.
 Matrix<float> EncoderState::decide(MatrixView<float> embedding) const {
-  constexpr Index kRows = 64, kWidth = kernels::kLanes<float>;
+  constexpr Index kRows = 64;
   Matrix<float> out(embedding.rows, head.out());
   Matrix<float> padded(std::min(kRows, embedding.rows), head.padded());
   for (Index begin = 0; begin < embedding.rows; begin += kRows) {
     const Index rows = std::min(kRows, embedding.rows - begin);
-    kernels::product<float>(
-        {embedding.row(begin), embedding.cols}, head.right(), head.in(),
-        {0, rows, 0, head.panels()},
-        [&](Index, Index panel) ECSEQ_LAMBDA_INLINE { return head.bias(panel); },
-        [&](Index row, Index panel, kernels::Vec<float> sum) ECSEQ_LAMBDA_INLINE {
-          kernels::store(padded.data() + row * padded.cols() + panel * kWidth, sum);
-        });
+    kernels::project(head, embedding.row(begin), embedding.cols, rows, padded.data(),
+                     padded.cols());
     out.middleRows(begin, rows) = padded.topLeftCorner(rows, out.cols());
   }
   if (task == Task::kRegression) {

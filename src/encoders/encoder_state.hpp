@@ -41,7 +41,7 @@ struct EncoderState {
   /// Takes the weights in the order of the kernels; to be repeated after they change.
   void pack();
 
-  /// Throws InvalidArgument for sequences that do not fit.
+  /// Throws InvalidArgument for sequences, valid in themselves, that the network cannot read.
   void require_fit(const SequencesView& sequences, const char* name) const;
 
   /// Training: the embeddings of sequences `rows` [rows, embedding_size], or the states after each
@@ -50,6 +50,9 @@ struct EncoderState {
                                     const SequencesView& sequences, std::span<const Index> rows,
                                     const nn::RecurrentBatch& batch, RowsOf rows_of,
                                     Rng* rng) const;
+
+  /// Whether layers read a table of encoded events, not the events as they lie.
+  bool needs_table() const { return backbone->needs_table() || !events.is_plain(); }
 
   /// Inference on sequences that are known to fit.
   Matrix<float> encode(const SequencesView& sequences, RowsOf rows_of, int num_threads,

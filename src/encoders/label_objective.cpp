@@ -36,7 +36,6 @@ LabelObjective::LabelObjective(const EncoderState& state, const LabelledPart& tr
 
 autograd::Variable<float> LabelObjective::loss(const nn::BoundParameters<float>& bound,
                                                autograd::Variable<float> x,
-                                               const nn::RecurrentBatch&,
                                                std::span<const Index> rows) const {
   const Targets& y = training_.y;
   auto& tape = bound.tape();

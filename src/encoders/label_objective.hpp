@@ -24,7 +24,7 @@ class LabelObjective final : public Objective {
   RowsOf rows_of() const override { return rows_of_; }
   Index outputs() const override { return training_.y.n_outputs(); }
   autograd::Variable<float> loss(const nn::BoundParameters<float>& bound,
-                                 autograd::Variable<float> x, const nn::RecurrentBatch& batch,
+                                 autograd::Variable<float> x,
                                  std::span<const Index> rows) const override;
   bool has_validation() const override { return validation_.sequences.size > 0; }
   nn::ValidationScore validate(const nn::Parameters<float>& parameters) const override;

@@ -55,7 +55,6 @@ Index NextEventObjective::outputs() const {
 
 autograd::Variable<float> NextEventObjective::loss(const nn::BoundParameters<float>& bound,
                                                    autograd::Variable<float> x,
-                                                   const nn::RecurrentBatch&,
                                                    std::span<const Index> rows) const {
   const auto weight = static_cast<float>(static_cast<double>(training_.size) /
                                          static_cast<double>(training_pairs_));

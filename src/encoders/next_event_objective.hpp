@@ -22,7 +22,7 @@ class NextEventObjective final : public Objective {
   RowsOf rows_of() const override { return RowsOf::kEvents; }
   Index outputs() const override;
   autograd::Variable<float> loss(const nn::BoundParameters<float>& bound,
-                                 autograd::Variable<float> x, const nn::RecurrentBatch& batch,
+                                 autograd::Variable<float> x,
                                  std::span<const Index> rows) const override;
   bool has_validation() const override { return validation_pairs_ > 0; }
   nn::ValidationScore validate(const nn::Parameters<float>& parameters) const override;

@@ -18,7 +18,6 @@ class Objective {
   /// The sum of the losses of sequences `rows` of the training part.
   virtual autograd::Variable<float> loss(const nn::BoundParameters<float>& bound,
                                          autograd::Variable<float> x,
-                                         const nn::RecurrentBatch& batch,
                                          std::span<const Index> rows) const = 0;
   /// Whether there is anything to validate on.
   virtual bool has_validation() const = 0;

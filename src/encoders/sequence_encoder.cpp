@@ -20,6 +20,7 @@ const nn::TrainingReport& SequenceEncoder::report() const { return state_->repor
 Matrix<float> SequenceEncoder::encode(const SequencesView& sequences, int num_threads,
                                       const ProgressCallback& progress) const {
   state_->require_fit(sequences, "sequences");
+  validate(sequences);
   return state_->encode(sequences, RowsOf::kSequences, num_threads, progress,
                         {"encode", 0, sequences.size, ""});
 }
@@ -27,6 +28,7 @@ Matrix<float> SequenceEncoder::encode(const SequencesView& sequences, int num_th
 Matrix<float> SequenceEncoder::encode_events(const SequencesView& sequences, int num_threads,
                                              const ProgressCallback& progress) const {
   state_->require_fit(sequences, "sequences");
+  validate(sequences);
   return state_->encode(sequences, RowsOf::kEvents, num_threads, progress,
                         {"encode", 0, sequences.size, ""});
 }

@@ -45,10 +45,8 @@ void StatePooling::pool(const float* states, Index length, float* out) const {
     attend(states, length, out);
   } else if (kind_ == "mean") {
     kernels::mean_of_rows(states, length, width_, out);
-  } else if (kind_ == "max") {
-    kernels::max_of_rows(states, length, width_, out, nullptr);
   } else {
-    std::copy_n(states + (length - 1) * width_, width_, out);
+    kernels::max_of_rows(states, length, width_, out, nullptr);
   }
 }
 

@@ -28,7 +28,7 @@ class StatePooling {
 
   /// Takes the weights in the order of the kernels; to be repeated after they change.
   void pack(const nn::Parameters<float>& parameters);
-  /// Inference. states: [length, width]; out: [width]
+  /// Inference; not for "last". states: [length, width]; out: [width]
   void pool(const float* states, Index length, float* out) const;
 
  private:

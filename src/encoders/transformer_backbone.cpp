@@ -6,7 +6,6 @@
 
 #include "ecseq/autograd/operations.hpp"
 #include "ecseq/kernels/layer_norm.hpp"
-#include "ecseq/kernels/product.hpp"
 #include "ecseq/nn/positions.hpp"
 
 namespace ecseq::encoders {
@@ -123,17 +122,11 @@ void TransformerBackbone::pack(const nn::Parameters<float>& parameters) {
 
 void TransformerBackbone::place(std::span<const kernels::EventRun> runs, const float* table,
                                 const Matrix<float>& positions, float* x) const {
-  constexpr Index kWidth = kernels::kLanes<float>;
   const Index stride = packed_.front().stride();
   for (const auto& run : runs) {
     const float* const events = table + run.first * inputs_;
     if (input_.weight >= 0) {
-      kernels::product<float>(
-          {events, inputs_}, packed_input_.right(), inputs_,
-          {0, run.length, 0, packed_input_.panels()},
-          [&](Index, Index panel) ECSEQ_LAMBDA_INLINE { return packed_input_.bias(panel); },
-          [&](Index row, Index panel, kernels::Vec<float> sum)
-              ECSEQ_LAMBDA_INLINE { kernels::store(x + row * stride + panel * kWidth, sum); });
+      kernels::project(packed_input_, events, inputs_, run.length, x, stride);
     } else {
       for (Index t = 0; t < run.length; ++t) {
         std::copy_n(events + t * inputs_, hidden_, x + t * stride);

@@ -45,4 +45,15 @@ class PackedMatrix {
   Eigen::ArrayXf bias_;
 };
 
+/// y = x W + b.  x: [rows, in], rows x_stride apart; y: [rows, w.padded()], rows y_stride apart,
+/// padding written too
+inline void project(const PackedMatrix& w, const float* x, Index x_stride, Index rows, float* y,
+                    Index y_stride) {
+  product<float>(
+      {x, x_stride}, w.right(), w.in(), {0, rows, 0, w.panels()},
+      [&](Index, Index panel) ECSEQ_LAMBDA_INLINE { return w.bias(panel); },
+      [&](Index row, Index panel, Vec<float> sum)
+          ECSEQ_LAMBDA_INLINE { store(y + row * y_stride + panel * kLanes<float>, sum); });
+}
+
 }  // namespace ecseq::kernels::inline ECSEQ_LEVEL

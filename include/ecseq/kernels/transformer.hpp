@@ -144,7 +144,6 @@ inline Index transformer_scratch_size(const TransformerLayerWeights& weights,
 /// x: [events, weights.stride()], whose padding may hold anything; offsets: [sequences + 1]
 inline void transformer_layer(const TransformerLayerWeights& weights, const TransformerShape& shape,
                               const Index* offsets, Index sequences, float* x, float* scratch) {
-  constexpr Index kWidth = kLanes<float>;
   const Index width = weights.width(), stride = weights.stride(), size = width / shape.heads;
   const Index events = offsets[sequences] - offsets[0];
   const Index projected_stride = weights.projected_stride();
@@ -162,12 +161,7 @@ inline void transformer_layer(const TransformerLayerWeights& weights, const Tran
     norm(weights.norm_attention, x, events, rest);
     input = rest;
   }
-  const PackedMatrix& in = weights.in_projection;
-  product<float>(
-      {input, stride}, in.right(), in.in(), {0, events, 0, in.panels()},
-      [&](Index, Index panel) ECSEQ_LAMBDA_INLINE { return in.bias(panel); },
-      [&](Index row, Index panel, Vec<float> sum)
-          ECSEQ_LAMBDA_INLINE { store(projected + row * projected_stride + panel * kWidth, sum); });
+  project(weights.in_projection, input, stride, events, projected, projected_stride);
   for (Index s = 0; s < sequences; ++s) {
     const Index first = offsets[s] - offsets[0], length = offsets[s + 1] - offsets[s];
     for (Index h = 0; h < shape.heads; ++h) {
