@@ -1,9 +1,10 @@
 #include "convert.hpp"
 #include "ecseq/compress/compressor.hpp"
-#include "ecseq/core/parallel.hpp"
+#include "ecseq/compress/nearest_representative.hpp"
+#include "ecseq/compress/quantile_groups.hpp"
+#include "ecseq/compress/running_means.hpp"
 #include "ecseq/graph/epsilon_graph.hpp"
 #include "ecseq/graph/knn_graph.hpp"
-#include "ecseq/kernels/nearest.hpp"
 #include "register.hpp"
 
 namespace ecseq::bindings {
@@ -59,8 +60,9 @@ py::dict to_python(compress::Compression result) {
   const auto& report = result.report;
   return py::dict(
       py::arg("vectors") = to_array(std::move(r.vectors)), py::arg("mass") = copied(r.mass),
-      py::arg("spread") = copied(r.spread), py::arg("label_sums") = to_array(r.label_sums),
-      py::arg("cases") = to_array(r.cases), py::arg("assignment") = copied(result.assignment),
+      py::arg("spread") = copied(r.spread), py::arg("radius") = copied(r.radius),
+      py::arg("label_sums") = to_array(r.label_sums), py::arg("cases") = to_array(r.cases),
+      py::arg("assignment") = copied(result.assignment),
       py::arg("report") = py::dict(
           py::arg("requested") = report.requested, py::arg("objective") = report.objective,
           py::arg("iterations") = report.iterations, py::arg("points_used") = report.points_used,
@@ -69,18 +71,52 @@ py::dict to_python(compress::Compression result) {
 
 /// The row of `points` nearest to each row of x.
 IntArray nearest_rows(const FloatArray& points, const FloatArray& x, int num_threads) {
-  const MatrixView<float> rows = view(x);
-  IntArray out(rows.rows);
-  std::int64_t* const to = out.mutable_data();
-  released([&] {
-    const auto packed = kernels::pack_points(view(points));
-    parallel_chunks(rows.rows, 256, num_threads, [&](Index begin, Index end) {
-      std::vector<float> scratch, distance(static_cast<std::size_t>(end - begin));
-      kernels::nearest(packed, rows.row(begin), end - begin, 1, to + begin, distance.data(),
-                       scratch);
-    });
-  });
-  return out;
+  return copied(released(
+      [&] { return compress::nearest_representative(view(points), view(x), num_threads); }));
+}
+
+compress::UpdateOptions to_update_options(const py::dict& given) {
+  compress::UpdateOptions options;
+  read(given, "keep", options.keep);
+  read(given, "reach", options.reach);
+  read(given, "min_mass", options.min_mass);
+  read(given, "retire_below", options.retire_below);
+  read(given, "seed", options.seed);
+  read(given, "num_threads", options.num_threads);
+  return options;
+}
+
+/// state: means, mass, spread, radius, label_sums and cases, as the result holds them.
+py::dict update_representatives(const py::dict& state, const FloatArray& x,
+                                const FloatArray& labels, const py::dict& given) {
+  const auto doubles = [&](const char* name) { return to_vector(state[name].cast<DoubleArray>()); };
+  const auto matrix = [](const auto& array) {
+    using T = typename std::decay_t<decltype(array)>::value_type;
+    return Matrix<T>(Eigen::Map<const Matrix<T>>(array.data(), array.shape(0), array.shape(1)));
+  };
+  const Matrix<double> means = matrix(state["means"].cast<DoubleArray>());
+  compress::Representatives before;
+  before.vectors = means.cast<float>();
+  before.mass = doubles("mass");
+  before.spread = doubles("spread");
+  before.radius = doubles("radius");
+  before.label_sums = matrix(state["label_sums"].cast<DoubleArray>());
+  before.cases = matrix(state["cases"].cast<IntArray>());
+  const compress::UpdateOptions options = to_update_options(given);
+  compress::RunningMeans running(std::move(before), means);
+  const compress::Drift drift =
+      released([&] { return running.update(view(x), view(labels), options); });
+  const compress::Representatives& after = running.representatives();
+  return py::dict(
+      py::arg("means") = to_array(running.means()), py::arg("mass") = copied(after.mass),
+      py::arg("spread") = copied(after.spread), py::arg("radius") = copied(after.radius),
+      py::arg("label_sums") = to_array(after.label_sums), py::arg("cases") = to_array(after.cases),
+      py::arg("assignment") = copied(drift.assignment),
+      py::arg("renumbered") = copied(drift.renumbered),
+      py::arg("drift") = py::dict(
+          py::arg("rows") = drift.rows, py::arg("beyond_radius") = drift.beyond_radius,
+          py::arg("mass_shift") = drift.mass_shift, py::arg("label_shift") = drift.label_shift,
+          py::arg("added") = drift.added, py::arg("retired") = drift.retired));
 }
 
 }  // namespace
@@ -101,6 +137,15 @@ void register_compress(py::module_& m) {
       py::arg("x"), py::arg("labels"), py::arg("groups"), py::arg("graph"), py::arg("options"),
       py::arg("progress"));
   m.def("nearest_rows", &nearest_rows, py::arg("points"), py::arg("x"), py::arg("num_threads"));
+  m.def("update_representatives", &update_representatives, py::arg("state"), py::arg("x"),
+        py::arg("labels"), py::arg("options"));
+  m.def(
+      "quantile_groups",
+      [](const FloatArray& values, int bins) {
+        return copied(compress::quantile_groups(
+            {values.data(), static_cast<std::size_t>(values.size())}, bins));
+      },
+      py::arg("values"), py::arg("bins"));
   m.def(
       "knn_graph",
       [](const FloatArray& x, Index k, const py::dict& given, const py::object& progress) {

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "convert.hpp"
+#include "ecseq/compress/compressor.hpp"
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/pipeline/split.hpp"
 #include "ecseq/relation/entity_key.hpp"
@@ -39,6 +40,23 @@ HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::
   return held;
 }
 
+/// A Python callable (X [N, h], K) -> (clusters [N], vectors [clusters, h] or None).
+compress::GroupingFunction to_grouping(const py::object& callable) {
+  auto shared = std::shared_ptr<py::object>(new py::object(callable), [](py::object* object) {
+    const py::gil_scoped_acquire gil;
+    delete object;
+  });
+  return [shared](const compress::CompressionInput& input, Index n_representatives) {
+    const py::gil_scoped_acquire gil;
+    const auto found =
+        (*shared)(to_array(Matrix<float>(input.x.eigen())), n_representatives).cast<py::tuple>();
+    compress::Grouping grouping;
+    grouping.cluster = to_vector(found[0].cast<IntArray>());
+    if (!found[1].is_none()) grouping.vectors = view(found[1].cast<FloatArray>()).eigen();
+    return grouping;
+  };
+}
+
 ModelOptions to_options(const py::dict& given) {
   ModelOptions options;
   read(given, "gnn", options.gnn);
@@ -56,6 +74,7 @@ ModelOptions to_options(const py::dict& given) {
     const auto config = given["similarity"].cast<py::dict>();
     relation::SimilarityOptions similarity;
     read(config, "compressor", similarity.compressor);
+    if (config.contains("grouping")) similarity.custom = to_grouping(config["grouping"]);
     read(config, "n_representatives", similarity.n_representatives);
     read(config, "group_counts", similarity.group_counts);
     read(config, "attach", similarity.attach);
@@ -108,6 +127,7 @@ py::object representatives(const Model& model) {
       py::arg("vectors") = to_array(r.vectors),
       py::arg("mass") = DoubleArray(static_cast<py::ssize_t>(r.mass.size()), r.mass.data()),
       py::arg("spread") = DoubleArray(static_cast<py::ssize_t>(r.spread.size()), r.spread.data()),
+      py::arg("radius") = DoubleArray(static_cast<py::ssize_t>(r.radius.size()), r.radius.data()),
       py::arg("label_sums") = to_array(r.label_sums), py::arg("cases") = to_array(r.cases));
 }
 

@@ -20,6 +20,7 @@ from ecseq._explanations import Explanations
 from ecseq._inputs import Samples, core_sequences, make_samples, seed_of, threads
 from ecseq._labels import encode_labels, labels_of, probabilities, recode, split_labelled
 from ecseq._model_file import description_of
+from ecseq._own_compressor import grouping_of
 from ecseq._parameters import core_options, encoder_of, relations_of
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._relations import EntityRelation, Relation
@@ -41,7 +42,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         *,
         relations: Sequence[Relation] | None = None,
         n_representatives: int | Mapping[Any, int] | None = None,
-        compressor: str = "kmeans",
+        compressor: Any = "kmeans",
         attach: str = "knn",
         n_neighbors: int = 8,
         epsilon: float = 0.99,
@@ -137,6 +138,12 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         if task != "regression" and len(np.unique(y_training)) < 2:
             raise ValueError("y: the training part holds one class only")
 
+        labels_training = y_training if classes is None else classes[y_training.astype(int)]
+        for relation in relations:
+            own = getattr(relation, "compressor", "")
+            if not isinstance(own, str):
+                options["similarity"]["grouping"] = grouping_of(own, labels_training, seed)
+
         progress = as_progress(self.verbose)
         try:
             encoder_seconds = 0.0
@@ -144,7 +151,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 assert parts is not None
                 encoder.fit(
                     parts[0],
-                    y_training if classes is None else classes[y_training.astype(int)],
+                    labels_training,
                     validation=(
                         parts[1],
                         y_held_out if classes is None else classes[y_held_out.astype(int)],

@@ -46,6 +46,10 @@ def compress(
     progress: _Progress,
 ) -> dict[str, Any]: ...
 def nearest_rows(points: _Floats, x: _Floats, num_threads: int) -> _Integers: ...
+def update_representatives(
+    state: dict[str, Any], x: _Floats, labels: _Floats, options: dict[str, Any]
+) -> dict[str, Any]: ...
+def quantile_groups(values: _Floats, bins: int) -> NDArray[np.int32]: ...
 def knn_graph(
     x: _Floats, k: int, options: dict[str, Any], progress: _Progress
 ) -> tuple[_Graph, float]: ...
@@ -147,6 +151,7 @@ class Representatives(TypedDict):
     vectors: _Floats
     mass: _Doubles
     spread: _Doubles
+    radius: _Doubles
     label_sums: _Doubles
     cases: _Integers
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ecseq import _core
+from ecseq import _core, compress
 from ecseq._encoder import SequenceEncoder
 from ecseq._relations import EntityRelation, Relation, SimilarityRelation
 
@@ -18,6 +19,9 @@ def description_of(estimator: Any) -> dict[str, Any]:
     for name, value in estimator.get_params(deep=False).items():
         if name == "relations" and value is not None:
             parameters[name] = [_relation_to_json(relation) for relation in value]
+            continue
+        if name == "compressor":
+            parameters[name] = _compressor_to_json(value)
             continue
         if name == "encoder" and isinstance(value, SequenceEncoder):
             value = "fitted"
@@ -50,6 +54,7 @@ def restored(cls: Any, model: _core.Model, description: dict[str, Any]) -> Any:
     parameters = dict(description["parameters"])
     if parameters.get("relations") is not None:
         parameters["relations"] = [_relation_from_json(r) for r in parameters["relations"]]
+    parameters["compressor"] = _compressor_from_json(parameters["compressor"])
     for name in ("n_representatives", "class_weight"):
         if isinstance(parameters.get(name), dict):
             parameters[name] = dict(parameters[name]["items"])
@@ -86,19 +91,54 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _compressor_to_json(compressor: Any) -> Any:
+    """A name as it is, one of ours with its parameters; of others a file keeps nothing."""
+    if isinstance(compressor, str):
+        return compressor
+    kind = type(compressor)
+    if kind.__module__ != compress.__name__:
+        return "custom"
+    parameters = {
+        name: _plain(value)
+        for name, value in compressor.get_params(deep=False).items()
+        if name != "verbose"
+    }
+    described = {"class": kind.__name__, "parameters": parameters}
+    try:
+        json.dumps(described)
+    except TypeError:  # as centroids to start from
+        return "custom"
+    return described
+
+
+def _compressor_from_json(saved: Any) -> Any:
+    if isinstance(saved, str):
+        return saved
+    parameters = {
+        name: dict(value["items"]) if isinstance(value, dict) else value
+        for name, value in saved["parameters"].items()
+    }
+    kind = getattr(compress, saved["class"], None)
+    if not (isinstance(kind, type) and issubclass(kind, compress.Compressor)):
+        raise _core.ModelFileError(f"model file: {saved['class']!r} is no compressor")
+    return kind(**parameters)
+
+
 def _relation_to_json(relation: Relation) -> dict[str, Any]:
     parameters = relation.get_params(deep=False)
     if isinstance(relation, EntityRelation):
         parameters.update(relation._options())
         parameters["windows"] = ["all" if np.isinf(w) else w for w in parameters["windows"]]
-    return {
-        "kind": type(relation).__name__,
-        "parameters": {name: _plain(value) for name, value in parameters.items()},
-    }
+    saved = {name: _plain(value) for name, value in parameters.items()}
+    if isinstance(relation, SimilarityRelation):
+        saved["compressor"] = _compressor_to_json(relation.compressor)
+    return {"kind": type(relation).__name__, "parameters": saved}
 
 
 def _relation_from_json(saved: dict[str, Any]) -> Relation:
     parameters = dict(saved["parameters"])
+    if "compressor" in parameters:
+        parameters["compressor"] = _compressor_from_json(parameters["compressor"])
     for name, value in parameters.items():
         if isinstance(value, dict):
             parameters[name] = dict(value["items"])

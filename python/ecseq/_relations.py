@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ecseq._own_compressor import check_compressor, size_is_its_own
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([smhdw])\s*")
 
@@ -50,13 +52,21 @@ class SimilarityRelation(BaseEstimator):
     ----------
     n_representatives : int, dict or None
         K. None: one for every 20 training rows, at most 500. A dict gives the number for each
-        class and needs ``compressor="balanced_kmeans"``.
-    compressor : str
+        class and needs ``compressor="balanced_kmeans"``. A compressor object has its own.
+    compressor : str, object, class or function
         "kmeans", "balanced_kmeans", "agc", "grain", "variation_neighborhoods", "variation_edges",
         "variation_cliques", "heavy_edge", "algebraic_jc", "affinity_gs", or a baseline: "random",
         "stratified_random", "k_center", "medoids". See ``ecseq.compress``.
         Balanced: one k-means per class (regression: per fifth of the target), so that a rare class
         has representatives of its own; equal numbers unless a dict says otherwise.
+        Or one of your own, which gets the standardised embeddings X [n, h] of the training rows
+        and their labels y [n]: an object with ``fit(X, y)`` and then ``assignment_``, ``labels_``
+        or ``predict(X)``, such as those of ``ecseq.compress`` and scikit-learn's clusterers (a
+        clone is fitted); its class, which is told K as ``n_representatives``, ``n_clusters`` or
+        ``n_components``; or a function ``(X, y, n_representatives)`` that returns the cluster of
+        each row, from 0, negative for none. Representatives are the means of the clusters' rows,
+        unless ``representatives_``, or a second value that the function returns, gives real rows
+        [K, h] to stand for them.
     attach : {"knn", "epsilon"}
         Which representatives a sequence is related to: the `n_neighbors` nearest, weighted by
         distance; or all whose cosine exceeds `epsilon`, equally, and the nearest where there is
@@ -71,7 +81,7 @@ class SimilarityRelation(BaseEstimator):
         self,
         n_representatives: int | Mapping[Any, int] | None = None,
         *,
-        compressor: str = "kmeans",
+        compressor: Any = "kmeans",
         attach: str = "knn",
         n_neighbors: int = 8,
         epsilon: float = 0.99,
@@ -86,8 +96,10 @@ class SimilarityRelation(BaseEstimator):
 
     def _options(self, classes: Sequence[Any] | None) -> dict[str, Any]:
         """Options of the C++ relation; ``classes`` in order, None for regression."""
+        check_compressor(self.compressor)
+        named = isinstance(self.compressor, str)
         options: dict[str, Any] = {
-            "compressor": self.compressor,
+            "compressor": self.compressor if named else "custom",
             "attach": self.attach,
             "n_neighbors": _as_int(self.n_neighbors, "n_neighbors"),
             "epsilon": float(self.epsilon),
@@ -96,6 +108,10 @@ class SimilarityRelation(BaseEstimator):
         wanted = self.n_representatives
         if wanted is None:
             return options
+        if size_is_its_own(self.compressor):
+            raise ValueError(
+                f"n_representatives: {self.compressor!r} has a number of its own; leave this None"
+            )
         if not isinstance(wanted, Mapping):
             options["n_representatives"] = _as_int(wanted, "n_representatives", minimum=1)
             return options

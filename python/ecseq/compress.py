@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,16 +20,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
+from ecseq._balancing import Allocation, balanced_groups
 from ecseq._inputs import finite_matrix, positive, seed_of, threads
-from ecseq._labels import encode_labels
+from ecseq._label_channels import LabelChannels
 from ecseq._progress import Verbose, as_progress, close_progress
-from ecseq._representatives import Representatives
+from ecseq._representatives import representatives_from
 from ecseq.graph import from_scipy
 
-_QUANTILES = 5
 
-
-class _Compressor(BaseEstimator):
+class Compressor(BaseEstimator):
     """What the compressors share: parameters and attributes.
 
     Parameters
@@ -66,44 +64,56 @@ class _Compressor(BaseEstimator):
         neighbours without it.
         """
         x = finite_matrix(X)
-        if not 1 <= positive(self.n_representatives, "n_representatives") <= len(x):
+        return self._fit(x, LabelChannels.of(y), y, graph)
+
+    def _fit(
+        self,
+        x: NDArray[np.float32],
+        labels: LabelChannels,
+        y: ArrayLike | None,
+        graph: Any = None,
+    ) -> Any:
+        channels, codes = labels.encode(y, len(x))
+        groups, counts = self._groups(labels, codes)
+        size = positive(self.n_representatives, "n_representatives")
+        if counts is not None:
+            size = sum(counts)
+        if size > len(x):
             raise ValueError(
-                f"n_representatives: expected 1 to {len(x)}, the rows of X, got "
-                f"{self.n_representatives}"
+                f"n_representatives: expected 1 to {len(x)}, the rows of X, got {size}"
             )
-        channels, classes, groups = _labels(y, len(x))
         options: dict[str, Any] = {
-            "n_representatives": int(self.n_representatives),
+            "n_representatives": size,
             "seed": seed_of(self.random_state),
             "num_threads": threads(self.num_threads),
-            **self._options(classes),
+            **self._options(),
         }
+        if counts is not None:
+            options["group_counts"] = counts
         edges = None if graph is None else from_scipy(graph, len(x))
         progress = as_progress(self.verbose)
         try:
             found = _core.compress(x, channels, groups, edges, options, progress)
         finally:
             close_progress(progress)
-        mix = found["label_sums"] / found["mass"][:, None]
-        self.representatives_ = Representatives(
-            vectors=found["vectors"],
-            mass=found["mass"],
-            spread=found["spread"],
-            label_mix=mix[:, 0] if classes is None else mix,
-            medoids=found["cases"][:, 0].copy(),
-            cases=found["cases"],
-        )
+        self.representatives_ = representatives_from(found, labels)
         self.assignment_: NDArray[np.int64] = found["assignment"]
         self.report_: dict[str, Any] = found["report"]
         self.n_features_in_ = x.shape[1]
-        if classes is not None:
-            self.classes_ = classes
+        if labels.classes is not None:
+            self.classes_ = labels.classes
         elif hasattr(self, "classes_"):
             del self.classes_
         return self
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         raise NotImplementedError
+
+    def _groups(
+        self, labels: LabelChannels, codes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], list[int] | None]:
+        """(what balanced compressors balance by [n], K per group or None for equal parts)"""
+        return np.zeros(len(codes), np.int32), None
 
     def transform(self, X: ArrayLike) -> NDArray[np.int64]:
         """The number of the nearest representative of each row of X [n, h]: [n]."""
@@ -122,26 +132,7 @@ class _Compressor(BaseEstimator):
         return found
 
 
-def _labels(
-    y: ArrayLike | None, n: int
-) -> tuple[NDArray[np.float32], NDArray[Any] | None, NDArray[np.int32]]:
-    """(channels [n, c] to be summed, classes, group of each row)"""
-    if y is None:
-        return np.zeros((n, 1), np.float32), None, np.zeros(n, np.int32)
-    labels = np.asarray(y)
-    if labels.ndim != 1 or len(labels) != n:
-        raise ValueError(f"y: expected {n} labels, one per row of X, got shape {labels.shape}")
-    _, classes, codes = encode_labels(labels, "auto")
-    if classes is None:
-        edges = np.quantile(codes, np.linspace(0, 1, _QUANTILES + 1)[1:-1])
-        _, groups = np.unique(np.searchsorted(edges, codes), return_inverse=True)
-        return codes.reshape(-1, 1), None, groups.astype(np.int32)
-    one_hot = np.zeros((n, len(classes)), np.float32)
-    one_hot[np.arange(n), codes.astype(np.int64)] = 1
-    return one_hot, classes, codes.astype(np.int32)
-
-
-class KMeans(_Compressor):
+class KMeans(Compressor):
     """Lloyd's k-means over all rows (FAISS's loop with our fused assignment).
 
     init : {"random", "kmeans++"} or array [K, h]
@@ -174,7 +165,7 @@ class KMeans(_Compressor):
         self.num_threads = num_threads
         self.verbose = verbose
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "method": "kmeans",
             "iterations": positive(self.iterations, "iterations"),
@@ -190,47 +181,82 @@ class KMeans(_Compressor):
             options["centroids"] = finite_matrix(self.init)
         return options
 
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, classes: ArrayLike | None = None
+    ) -> KMeans:
+        """Go on from the clusters there are: each row of X [n, h] moves the centroid nearest to it,
+        which stays the mean of all its rows (MacQueen 1967; running means in double).
 
-class BalancedKMeans(_Compressor):
-    """One k-means per class of y, or per fifth of a real-valued y, so that a rare class keeps
+        The first call on an unfitted compressor is a fit of its rows. ``assignment_`` is that of
+        the rows of this call. `Representatives.update` also lets representatives come and go.
+
+        classes : all classes that y may ever hold, on the first call; by default those of its y.
+        """
+        if self.spherical:
+            raise ValueError("partial_fit: not with spherical=True; means are no directions")
+        x = finite_matrix(X)
+        if not hasattr(self, "representatives_"):
+            self._fit(x, LabelChannels.of(y, classes), y)
+            return self
+        if x.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X: expected {self.n_features_in_} columns, as in the fit, got {x.shape[1]}"
+            )
+        found = self.representatives_.update(
+            x, y, reach=np.inf, retire_below=0.0, num_threads=self.num_threads
+        )
+        self.assignment_ = found.assignment
+        self.report_["points_used"] += len(x)
+        return self
+
+
+class BalancedKMeans(Compressor):
+    """One k-means per class of y, or per part of a real-valued y, so that a rare class keeps
     representatives of its own.
 
-    counts : dict of class to number, optional
-        K of each class; by default equal parts of ``n_representatives``.
+    allocation : {"equal", "proportional"}, dict by class, or list
+        How many representatives each class gets: as many as the others; by its rows, at least one;
+        or what a dict says, whole numbers (``n_representatives`` is then their sum) or shares. For
+        a real-valued y a list from the lowest part to the highest, which has as many entries as
+        there shall be parts.
+    n_quantiles : int
+        Parts of equally many rows that a real-valued y is cut into, unless a list says how many.
     """
 
     def __init__(
         self,
         n_representatives: int = 500,
         *,
-        counts: Mapping[Any, int] | None = None,
+        allocation: Allocation = "equal",
+        n_quantiles: int = 5,
         iterations: int = 20,
         random_state: Any = 0,
         num_threads: int | None = None,
         verbose: Verbose = False,
     ) -> None:
         self.n_representatives = n_representatives
-        self.counts = counts
+        self.allocation = allocation
+        self.n_quantiles = n_quantiles
         self.iterations = iterations
         self.random_state = random_state
         self.num_threads = num_threads
         self.verbose = verbose
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
-        options: dict[str, Any] = {
+    def _options(self) -> dict[str, Any]:
+        return {
             "method": "balanced_kmeans",
             "iterations": positive(self.iterations, "iterations"),
         }
-        if self.counts is not None:
-            if classes is None:
-                raise ValueError("counts: expected classes in y")
-            options["group_counts"] = [
-                positive(self.counts[c], f"counts[{c!r}]") for c in classes.tolist()
-            ]
-        return options
+
+    def _groups(
+        self, labels: LabelChannels, codes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], list[int] | None]:
+        return balanced_groups(
+            labels, codes, self.allocation, self.n_quantiles, self.n_representatives
+        )
 
 
-class AGC(_Compressor):
+class AGC(Compressor):
     """Adaptive graph convolution (Zhang et al. 2019): k-means on smoothed features.
 
     power : int, optional
@@ -261,7 +287,7 @@ class AGC(_Compressor):
         self.num_threads = num_threads
         self.verbose = verbose
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {
             "method": "agc",
             "power": 0 if self.power is None else positive(self.power, "power"),
@@ -271,7 +297,7 @@ class AGC(_Compressor):
         }
 
 
-class Coarsening(_Compressor):
+class Coarsening(Compressor):
     """Multilevel graph coarsening (Loukas, JMLR 2019) and its relatives.
 
     method : {"variation_neighborhoods", "variation_edges", "heavy_edge", "algebraic_jc", ...}
@@ -301,7 +327,7 @@ class Coarsening(_Compressor):
         self.num_threads = num_threads
         self.verbose = verbose
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {
             "method": str(self.method),
             "n_eigenpairs": positive(self.n_eigenpairs, "n_eigenpairs"),
@@ -309,7 +335,7 @@ class Coarsening(_Compressor):
         }
 
 
-class Grain(_Compressor):
+class Grain(Compressor):
     """Greedy choice of the rows whose neighbourhoods cover the most (Grain, ball-D; Zhang et al.,
     VLDB 2021). The representatives are rows of X.
 
@@ -336,7 +362,7 @@ class Grain(_Compressor):
         self.num_threads = num_threads
         self.verbose = verbose
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {
             "method": "grain",
             "radius": float(self.radius),
@@ -344,7 +370,7 @@ class Grain(_Compressor):
         }
 
 
-class _Baseline(_Compressor):
+class _Baseline(Compressor):
     """A compressor without options of its own."""
 
     _method: str
@@ -362,7 +388,7 @@ class _Baseline(_Compressor):
         self.num_threads = num_threads
         self.verbose = verbose
 
-    def _options(self, classes: NDArray[Any] | None) -> dict[str, Any]:
+    def _options(self) -> dict[str, Any]:
         return {"method": self._method}
 
 
@@ -372,10 +398,39 @@ class Random(_Baseline):
     _method = "random"
 
 
-class StratifiedRandom(_Baseline):
-    """As many random rows of each class of y, or of each fifth of a real-valued y."""
+class StratifiedRandom(Compressor):
+    """Random rows of each class of y, or of each part of a real-valued y.
 
-    _method = "stratified_random"
+    allocation, n_quantiles
+        As for `BalancedKMeans`.
+    """
+
+    def __init__(
+        self,
+        n_representatives: int = 500,
+        *,
+        allocation: Allocation = "equal",
+        n_quantiles: int = 5,
+        random_state: Any = 0,
+        num_threads: int | None = None,
+        verbose: Verbose = False,
+    ) -> None:
+        self.n_representatives = n_representatives
+        self.allocation = allocation
+        self.n_quantiles = n_quantiles
+        self.random_state = random_state
+        self.num_threads = num_threads
+        self.verbose = verbose
+
+    def _options(self) -> dict[str, Any]:
+        return {"method": "stratified_random"}
+
+    def _groups(
+        self, labels: LabelChannels, codes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], list[int] | None]:
+        return balanced_groups(
+            labels, codes, self.allocation, self.n_quantiles, self.n_representatives
+        )
 
 
 class KCenter(_Baseline):

@@ -2,20 +2,16 @@
 
 #include <string>
 
+#include "ecseq/compress/nearest_representative.hpp"
 #include "ecseq/core/error.hpp"
-#include "ecseq/core/parallel.hpp"
 #include "ecseq/core/sequences.hpp"
-#include "ecseq/kernels/nearest.hpp"
 
 namespace ecseq::compress {
-namespace {
+DistinctRows::DistinctRows(MatrixView<float> x) : values_(x.eigen().array() + 0.0F) {}
 
-constexpr Index kChunk = 1024;
-
-RowVector<double> column_means(MatrixView<float> x) {
-  RowVector<double> mean = RowVector<double>::Zero(x.cols);
-  for (Index i = 0; i < x.rows; ++i) mean += x.eigen().row(i).cast<double>();
-  return mean / static_cast<double>(x.rows);
+std::string_view DistinctRows::bytes(Index row) const {
+  return {reinterpret_cast<const char*>(values_.row(row).data()),
+          static_cast<std::size_t>(values_.cols()) * sizeof(float)};
 }
 
 double objective(const Representatives& representatives) {
@@ -24,15 +20,6 @@ double objective(const Representatives& representatives) {
     sum += representatives.spread[j] * representatives.mass[j];
   }
   return sum;
-}
-
-}  // namespace
-
-DistinctRows::DistinctRows(MatrixView<float> x) : values_(x.eigen().array() + 0.0F) {}
-
-std::string_view DistinctRows::bytes(Index row) const {
-  return {reinterpret_cast<const char*>(values_.row(row).data()),
-          static_cast<std::size_t>(values_.cols()) * sizeof(float)};
 }
 
 void require_compressible(MatrixView<float> x, MatrixView<float> labels, Index k) {
@@ -57,18 +44,7 @@ Compression represent_by_rows(MatrixView<float> x, MatrixView<float> labels,
   Compression out;
   out.representatives.vectors = take_rows(x, chosen);
   // Relative to the mean, which keeps the rounding of |x|^2 - 2 x.c small.
-  const RowVector<double> mean = column_means(x);
-  const auto centred = [&mean](const auto& rows) {
-    return Matrix<float>((rows.template cast<double>().rowwise() - mean).template cast<float>());
-  };
-  const kernels::PackedDense points = kernels::pack_points(centred(out.representatives.vectors));
-  out.assignment.resize(static_cast<std::size_t>(x.rows));
-  parallel_chunks(x.rows, kChunk, threads, [&](Index begin, Index end) {
-    const Matrix<float> rows = centred(x.eigen().middleRows(begin, end - begin));
-    std::vector<float> distance(static_cast<std::size_t>(end - begin));
-    kernels::assign_nearest(points, rows.data(), end - begin, out.assignment.data() + begin,
-                            distance.data());
-  });
+  out.assignment = nearest_representative(out.representatives.vectors, x, threads);
   // Whatever the rounding between rows that are almost equal, a chosen row stands for itself.
   for (std::size_t j = 0; j < chosen.size(); ++j) {
     out.assignment[static_cast<std::size_t>(chosen[j])] = static_cast<std::int64_t>(j);

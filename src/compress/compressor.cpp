@@ -1,6 +1,7 @@
 #include "ecseq/compress/compressor.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <functional>
 #include <map>
 
@@ -12,6 +13,8 @@
 
 namespace ecseq::compress {
 namespace {
+
+const std::string kCustom = "custom";
 
 /// One compression: what there is, how, and who hears of it.
 struct Job {
@@ -101,6 +104,22 @@ Compression by_coarsening(const Job& job) {
   });
 }
 
+Compression by_custom(const Job& job) {
+  if (!job.options.custom) {
+    throw InvalidArgument(
+        "compressor: 'custom' needs the function it stands for, which a model file does not keep");
+  }
+  const auto start = std::chrono::steady_clock::now();
+  report(job.progress, {"compress", 0, 1, ""});
+  const Grouping grouping = job.options.custom(job.input, job.options.n_representatives);
+  Compression out = represent_grouping(job.input.x, job.input.labels, grouping, job.options.n_cases,
+                                       job.options.num_threads);
+  out.report.requested = job.options.n_representatives;
+  out.report.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return out;
+}
+
 const std::map<std::string, Method>& methods() {
   static const std::map<std::string, Method> known = [] {
     std::map<std::string, Method> out;
@@ -147,7 +166,7 @@ const std::vector<std::string>& compressor_names() {
 }
 
 void require_compressor(const char* option, const std::string& method) {
-  if (methods().count(method) > 0) return;
+  if (method == kCustom || methods().count(method) > 0) return;
   std::string known;
   for (const auto& name : compressor_names()) known += (known.empty() ? "'" : ", '") + name + "'";
   throw InvalidArgument(std::string(option) + ": '" + method + "' is not one of " + known);
@@ -156,6 +175,7 @@ void require_compressor(const char* option, const std::string& method) {
 Compression compress(const CompressionInput& input, const CompressorOptions& options,
                      const ProgressCallback& progress) {
   require_compressor("method", options.method);
+  if (options.method == kCustom) return by_custom({input, options, progress});
   return methods().at(options.method)({input, options, progress});
 }
 

@@ -143,18 +143,36 @@ Matrix<float> directions(MatrixView<float> x) {
   return out;
 }
 
+/// Distances are computed from products, |x|^2 - 2 x.c + |c|^2, so far from the origin the digits
+/// that matter would be lost: there, the rows less their mean, [N, h], and the mean. Else nothing.
+struct Centred {
+  Matrix<float> rows;
+  RowVector<double> mean;
+
+  explicit Centred(MatrixView<float> x) : mean(RowVector<double>::Zero(x.cols)) {
+    constexpr double kFar = 100.0;  // squared distance of the mean in variances
+    RowVector<double> squares = mean;
+    for (Index i = 0; i < x.rows; ++i) {
+      const auto row = x.eigen().row(i).cast<double>();
+      mean += row;
+      squares += row.cwiseAbs2();
+    }
+    mean /= static_cast<double>(x.rows);
+    const double variance = squares.sum() / static_cast<double>(x.rows) - mean.squaredNorm();
+    if (mean.squaredNorm() <= kFar * variance) return;
+    rows = (x.eigen().cast<double>().rowwise() - mean).cast<float>();
+  }
+  bool needed() const { return rows.size() > 0; }
+};
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-}  // namespace
-
-Compression kmeans(MatrixView<float> rows, MatrixView<float> labels, const KMeansOptions& options,
-                   const ProgressCallback& progress) {
+/// k-means of rows that are as they shall be clustered.
+Compression lloyd(MatrixView<float> x, MatrixView<float> labels, const KMeansOptions& options,
+                  const ProgressCallback& progress) {
   const auto start = std::chrono::steady_clock::now();
-  const Matrix<float> unit = options.spherical ? directions(rows) : Matrix<float>();
-  const MatrixView<float> x = options.spherical ? MatrixView<float>(unit) : rows;
-  validate(options, x);
   const int threads = resolve_threads(options.num_threads);
   Compression out;
   Matrix<float> centroids = train_centroids(x, options, threads, progress);
@@ -179,6 +197,28 @@ Compression kmeans(MatrixView<float> rows, MatrixView<float> labels, const KMean
           : x.rows;
   out.report.requested = options.n_representatives;
   out.report.seconds = seconds_since(start);
+  return out;
+}
+
+}  // namespace
+
+Compression kmeans(MatrixView<float> rows, MatrixView<float> labels, const KMeansOptions& options,
+                   const ProgressCallback& progress) {
+  if (options.spherical) {
+    const Matrix<float> unit = directions(rows);
+    validate(options, unit);
+    return lloyd(unit, labels, options, progress);
+  }
+  validate(options, rows);
+  const Centred centred(rows);
+  if (!centred.needed()) return lloyd(rows, labels, options, progress);
+  KMeansOptions shifted = options;
+  const auto shift = [&centred](Matrix<float>& vectors, double sign) {
+    vectors = (vectors.cast<double>().rowwise() + sign * centred.mean).cast<float>();
+  };
+  if (shifted.centroids.size() > 0) shift(shifted.centroids, -1.0);
+  Compression out = lloyd(centred.rows, labels, shifted, progress);
+  shift(out.representatives.vectors, 1.0);
   return out;
 }
 

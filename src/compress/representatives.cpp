@@ -1,9 +1,11 @@
 #include "ecseq/compress/representatives.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 
 namespace ecseq::compress {
 namespace {
@@ -17,6 +19,31 @@ double squared_distance(const float* a, const float* b, Index d) {
   return sum;
 }
 
+/// The distance within which kWithinRadius of `squared` lie, of which there is at least one;
+/// reorders them.
+double radius_of(std::vector<double>& squared) {
+  const auto covered =
+      static_cast<std::size_t>(std::ceil(kWithinRadius * static_cast<double>(squared.size())));
+  const auto last = squared.begin() + static_cast<std::ptrdiff_t>(covered) - 1;
+  std::nth_element(squared.begin(), last, squared.end());
+  return std::sqrt(*last);
+}
+
+/// squared: [N], of each row from its representative.
+std::vector<double> radii(std::vector<double> squared, const std::vector<std::int64_t>& assignment,
+                          std::size_t k) {
+  constexpr std::size_t kEnough = 10;
+  std::vector<std::vector<double>> members(k);
+  for (std::size_t i = 0; i < squared.size(); ++i) {
+    members[static_cast<std::size_t>(assignment[i])].push_back(squared[i]);
+  }
+  std::vector<double> out(k, squared.empty() ? 0.0 : radius_of(squared));
+  for (std::size_t j = 0; j < k; ++j) {
+    if (members[j].size() >= kEnough) out[j] = radius_of(members[j]);
+  }
+  return out;
+}
+
 }  // namespace
 
 void describe(Representatives& representatives, MatrixView<float> x, MatrixView<float> labels,
@@ -28,10 +55,12 @@ void describe(Representatives& representatives, MatrixView<float> x, MatrixView<
   representatives.label_sums = Matrix<double>::Zero(k, labels.cols);
   representatives.cases = Matrix<std::int64_t>::Constant(k, n_cases, -1);
   Matrix<double> case_distance = Matrix<double>::Zero(k, n_cases);
+  std::vector<double> distances(assignment.size());
   for (Index i = 0; i < x.rows; ++i) {
     const Index j = assignment[static_cast<std::size_t>(i)];
     const double distance =
         squared_distance(x.row(i), representatives.vectors.row(j).data(), x.cols);
+    distances[static_cast<std::size_t>(i)] = distance;
     representatives.mass[static_cast<std::size_t>(j)] += 1.0;
     representatives.spread[static_cast<std::size_t>(j)] += distance;
     for (Index c = 0; c < labels.cols; ++c) representatives.label_sums(j, c) += labels(i, c);
@@ -53,6 +82,7 @@ void describe(Representatives& representatives, MatrixView<float> x, MatrixView<
   for (std::size_t j = 0; j < size; ++j) {
     representatives.spread[j] /= std::max(1.0, representatives.mass[j]);
   }
+  representatives.radius = radii(std::move(distances), assignment, size);
 }
 
 Index count_distinct_rows(MatrixView<float> x, Index enough) {

@@ -2,8 +2,8 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <numeric>
 
+#include "ecseq/compress/quantile_groups.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
@@ -92,20 +92,9 @@ std::vector<float> row_weights(const Targets& y, const std::vector<float>& class
 
 /// Class of each row, or the quantile bin of a regression target.
 std::vector<int> groups_of(const Targets& y) {
-  std::vector<int> out(y.values.size());
-  if (y.task != Task::kRegression) {
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<int>(y.values[i]);
-    return out;
-  }
-  std::vector<Index> order(y.values.size());
-  std::iota(order.begin(), order.end(), Index{0});
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return y.values[static_cast<std::size_t>(a)] < y.values[static_cast<std::size_t>(b)];
-  });
-  const auto bins = std::min<std::size_t>(kQuantileBins, out.size());
-  for (std::size_t rank = 0; rank < order.size(); ++rank) {
-    out[static_cast<std::size_t>(order[rank])] = static_cast<int>(rank * bins / order.size());
-  }
+  if (y.task == Task::kRegression) return compress::quantile_groups(y.values, kQuantileBins);
+  std::vector<int> out;
+  for (const float value : y.values) out.push_back(static_cast<int>(value));
   return out;
 }
 

@@ -72,6 +72,7 @@ SimilarityRelation::SimilarityRelation(MatrixView<float> x, const LabelChannels&
       options.compressor == "balanced_kmeans" || options.compressor == "stratified_random";
   compress::CompressorOptions how;
   how.method = options.compressor;
+  how.custom = options.custom;
   how.n_representatives = options.n_representatives > 0 ? options.n_representatives
                                                         : automatic_size(x, group, balanced);
   how.group_counts = options.group_counts;
@@ -261,6 +262,7 @@ void SimilarityRelation::save(io::TensorFile& file, const std::string& prefix) c
   file.floats[prefix + "vectors"] = representatives_.vectors;
   file.doubles[prefix + "mass"] = representatives_.mass;
   file.doubles[prefix + "spread"] = representatives_.spread;
+  file.doubles[prefix + "radius"] = representatives_.radius;
   file.doubles[prefix + "prior"] = prior_;
   const auto& sums = representatives_.label_sums;
   file.doubles[prefix + "label_sums"] = {sums.data(), sums.data() + sums.size()};
@@ -286,6 +288,7 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
   representatives.vectors = get(file.floats, "vectors");
   representatives.mass = get(file.doubles, "mass");
   representatives.spread = get(file.doubles, "spread");
+  representatives.radius = get(file.doubles, "radius");
   out.prior_ = get(file.doubles, "prior");
   const auto& sums = get(file.doubles, "label_sums");
   const auto& cases = get(file.integers, "cases");
@@ -293,7 +296,8 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
   const auto size = static_cast<std::size_t>(k);
   if (k < 1 || h < 1 || out.scaler_.mean.size() != h || out.scaler_.inverse_std.size() != h ||
       representatives.mass.size() != size || representatives.spread.size() != size ||
-      out.prior_.empty() || sums.size() != size * out.prior_.size() || cases.size() % size != 0) {
+      representatives.radius.size() != size || out.prior_.empty() ||
+      sums.size() != size * out.prior_.size() || cases.size() % size != 0) {
     throw FileError("model file: the representatives' tensors do not fit together");
   }
   representatives.label_sums =

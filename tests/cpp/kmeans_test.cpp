@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -115,6 +116,44 @@ TEST(KMeans, DuplicatesNeverBecomeEmptyOrEqualRepresentatives) {
   }
   EXPECT_THROW(kmeans(x, labels, with_k(10)), InvalidArgument);
   EXPECT_THROW(kmeans(x, labels, with_k(0)), InvalidArgument);
+}
+
+TEST(KMeans, FindsTheSameFarFromTheOrigin) {
+  const Blobs blobs = make_blobs(600, 5, 7, 3);
+  // A shift that floats hold exactly beside these values, so that only k-means could round.
+  Matrix<float> x = (blobs.x.array() * 64).round() / 64;
+  const Matrix<float> shifted = x.array() + 16'384.0F;
+  const Compression near = kmeans(x, blobs.labels, with_k(20));
+  const Compression far = kmeans(shifted, blobs.labels, with_k(20));
+  EXPECT_NEAR(far.report.objective / near.report.objective, 1.0, 0.02);
+  for (Index i = 0; i < 600; ++i) {
+    const Eigen::VectorXd distance =
+        (far.representatives.vectors.cast<double>().rowwise() - shifted.row(i).cast<double>())
+            .rowwise()
+            .squaredNorm();
+    EXPECT_NEAR(distance[far.assignment[static_cast<std::size_t>(i)]], distance.minCoeff(), 0.01);
+  }
+}
+
+TEST(KMeans, RadiusCoversItsShareOfTheMembers) {
+  const Blobs blobs = make_blobs(2000, 3, 5, 4);
+  const Compression result = kmeans(blobs.x, blobs.labels, with_k(8));
+  std::vector<std::vector<double>> distances(8);
+  for (Index i = 0; i < 2000; ++i) {
+    const auto j = result.assignment[static_cast<std::size_t>(i)];
+    distances[static_cast<std::size_t>(j)].push_back(
+        (blobs.x.row(i) - result.representatives.vectors.row(j)).cast<double>().norm());
+  }
+  for (std::size_t j = 0; j < 8; ++j) {
+    ASSERT_GE(distances[j].size(), 10U);
+    const double radius = result.representatives.radius[j];
+    const auto within = static_cast<double>(
+        std::count_if(distances[j].begin(), distances[j].end(),
+                      [radius](double distance) { return distance <= radius + 1e-6; }));
+    const auto size = static_cast<double>(distances[j].size());
+    EXPECT_GE(within, kWithinRadius * size);
+    EXPECT_LT(within, kWithinRadius * size + 1.0);
+  }
 }
 
 TEST(KMeans, OneRepresentativeIsTheMean) {

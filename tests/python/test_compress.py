@@ -89,7 +89,7 @@ def test_a_given_graph_is_used(blobs):
 
 
 def test_names_are_those_of_the_core():
-    methods = {c._options(np.array([0, 1]))["method"] for c in COMPRESSORS}
+    methods = {c._options()["method"] for c in COMPRESSORS}
     assert methods <= set(_core.compressor_names())
     with pytest.raises(ValueError, match="'magic' is not one of"):
         compress.Coarsening(3, method="magic").fit(np.eye(4))
@@ -133,3 +133,52 @@ def test_bad_input_is_refused(blobs):
     fitted = compress.KMeans(5).fit(blobs[0])
     with pytest.raises(ValueError, match="expected 6 columns"):
         fitted.transform(blobs[0][:, :3])
+
+
+def test_balanced_allocations(blobs):
+    X, y = blobs
+
+    def per_class(allocation, compressor=compress.BalancedKMeans, K=30):
+        fitted = compressor(K, allocation=allocation).fit(X, y)
+        return np.bincount(y[fitted.representatives_.medoids], minlength=2)
+
+    for kind in (compress.BalancedKMeans, compress.StratifiedRandom):
+        np.testing.assert_array_equal(per_class("equal", kind), [15, 15])
+        np.testing.assert_array_equal(per_class({0: 7, 1: 4}, kind), [7, 4])
+        np.testing.assert_array_equal(per_class([7, 4], kind), [7, 4])
+        np.testing.assert_array_equal(per_class({0: 0.9, 1: 0.1}, kind), [27, 3])
+        share = np.bincount(y) / len(y)
+        np.testing.assert_allclose(per_class("proportional", kind), share * 30, atol=1)
+    np.testing.assert_array_equal(per_class([0.999, 0.001], K=10), [9, 1])
+    for allocation, message in [
+        ({0: 3}, "an entry for each class"),
+        ({0: 0, 1: 3}, r"allocation\[0\]: expected at least 1"),
+        ([0.5, 0.6], "sum to 1"),
+        ([1, 2, 3], "expected 2 entries"),
+        ("fair", "'equal', 'proportional'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            per_class(allocation)
+
+
+def test_balanced_parts_of_real_values(blobs):
+    X, _ = blobs
+    y = np.random.default_rng(3).lognormal(size=len(X))
+    rank = y.argsort().argsort()
+    for allocation, part in [(None, rank // 120), ([10, 5, 1], rank // 200)]:
+        fitted = compress.BalancedKMeans(20, allocation=allocation).fit(X, y)
+        # No representative has members of two parts.
+        pairs = np.unique(np.stack([fitted.assignment_, part], axis=1), axis=0)
+        counts = np.bincount(pairs[:, 1])
+        np.testing.assert_array_equal(counts, allocation or [4] * 5)
+    with pytest.raises(ValueError, match="dict is by class"):
+        compress.BalancedKMeans(20, allocation={0: 3}).fit(X, y)
+
+
+def test_far_from_the_origin(blobs):
+    """Distances from products lose their digits there unless rows are shifted first."""
+    X, _ = blobs
+    near = compress.KMeans(10, init="kmeans++").fit(X)
+    far = compress.KMeans(10, init="kmeans++").fit(X + 20_000)
+    assert far.report_["objective"] == pytest.approx(near.report_["objective"], rel=0.05)
+    np.testing.assert_array_equal(far.transform(X + 20_000), far.assignment_)

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ecseq/compress/coarsening.hpp"
+#include "ecseq/compress/grouping.hpp"
 #include "ecseq/compress/kmeans.hpp"
 #include "ecseq/compress/representatives.hpp"
 #include "ecseq/core/progress.hpp"
@@ -23,8 +24,9 @@ struct CompressionInput {
 /// Any compressor by name, with the options of all of them; a method reads its own.
 struct CompressorOptions {
   /// "kmeans", "balanced_kmeans", "agc", "grain", a method of CoarseningOptions, or the baselines
-  /// "random", "stratified_random", "k_center", "medoids"
+  /// "random", "stratified_random", "k_center", "medoids"; or "custom"
   std::string method = "kmeans";
+  GroupingFunction custom;          ///< the caller's own, where method is "custom"
   Index n_representatives = 500;    ///< K
   std::vector<Index> group_counts;  ///< methods that balance: K of each group; empty = equal parts
   int iterations = 20;              ///< k-means: Lloyd steps
@@ -42,10 +44,10 @@ struct CompressorOptions {
   int num_threads = 0;  ///< the result does not depend on it
 };
 
-/// The names that `compress` knows.
+/// The names that `compress` knows, beside "custom".
 const std::vector<std::string>& compressor_names();
 
-/// Throws InvalidArgument, which lists the known names, unless `method` is one of them.
+/// Throws InvalidArgument, which lists the known names, unless `method` is one of them or "custom".
 void require_compressor(const char* option, const std::string& method);
 
 /// Throws InvalidArgument for an unknown method, and what the methods throw.

@@ -8,12 +8,18 @@
 
 namespace ecseq::compress {
 
+/// Share of the members that a representative's radius covers: the rest is what a new row lying
+/// beyond it is measured against.
+inline constexpr double kWithinRadius = 0.99;
+
 /// What a compressor makes of N embeddings: K' vectors that stand for them, none empty and no two
 /// equal. K' is K unless fewer do, or a graph's components stand in the way of so few.
 struct Representatives {
   Matrix<float> vectors;       ///< [K', h], means of their members
   std::vector<double> mass;    ///< [K'], members
   std::vector<double> spread;  ///< [K'], mean squared distance of the members
+  std::vector<double> radius;  ///< [K'], distance within which kWithinRadius of the members lie; of
+                               ///< fewer than ten members, the pooled one of all rows
   Matrix<double> label_sums;   ///< [K', channels], sums of the members' label channels
   Matrix<std::int64_t> cases;  ///< [K', m], the members nearest the vector, nearest first, as
                                ///< training rows; -1 where there are fewer than m

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "ecseq/compress/kmeans.hpp"
+#include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/core/targets.hpp"
 #include "ecseq/io/safetensors.hpp"
@@ -18,7 +18,9 @@ namespace ecseq::relation {
 /// Representatives of like embeddings (ECSeq, section III): how they are found and how a target
 /// attaches to them.
 struct SimilarityOptions {
-  std::string compressor = "kmeans";  ///< one of compress::compressor_names()
+  std::string compressor = "kmeans";  ///< one of compress::compressor_names(), or "custom"
+  compress::GroupingFunction custom;  ///< the caller's own, where compressor is "custom"; of
+                                      ///< standardised embeddings; not saved
   Index n_representatives = 0;        ///< K; 0 = min(500, N / 20), at least 1 (balanced: per group)
   std::vector<Index> group_counts;    ///< balanced_kmeans: K per class; empty = equal parts
   std::string attach = "knn";         ///< "knn" or "epsilon"
