@@ -58,10 +58,13 @@ GRAPH_COMPRESSORS = tuple(name for name, entry in CATALOGUE.items() if entry.rea
 def make(name: str, n_representatives: int, **parameters: Any) -> Any:
     """The unfitted compressor; raises NotOffered where the installed library does not have it."""
     entry = CATALOGUE[name]
-    cls = getattr(compress, entry.class_name, None)
     given = entry.parameters | parameters
-    if cls is None or not set(given) <= set(inspect.signature(cls).parameters):
-        raise NotOffered(f"ecseq.compress has no {entry.class_name} with {', '.join(given)}")
+    cls = getattr(compress, entry.class_name, None)
+    if cls is None:
+        raise NotOffered(f"ecseq.compress has no {entry.class_name}")
+    unknown = set(given) - set(inspect.signature(cls).parameters)
+    if unknown:
+        raise NotOffered(f"ecseq.compress.{entry.class_name} has no {', '.join(sorted(unknown))}")
     return cls(n_representatives, **given)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import child
 import growth
 import numpy as np
+import page
 from catalogue import CATALOGUE, GRAPH_COMPRESSORS
 from lines import Line, Target, cells, line, markdown
 from mixture import starting_rows
@@ -359,7 +360,8 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--limit-seconds", type=float, default=600, help="of one job")
     parser.add_argument("--limit-mb", type=float, default=16_000, help="data memory of one job")
-    parser.add_argument("--data", type=Path, help="keep the made data here and use it again")
+    parser.add_argument("--page", type=Path, help="put the table into this page, the plot beside")
+    parser.add_argument("--scratch", type=Path, help="keep the made data here and use it again")
     arguments = parser.parse_args()
     arguments.only = arguments.only.split(",")
     for row in arguments.only:
@@ -396,7 +398,7 @@ def main() -> None:
     print(json.dumps(about), flush=True)
     found: list[Line] = []
     with tempfile.TemporaryDirectory() as scratch:
-        folder = arguments.data or Path(scratch)
+        folder = arguments.scratch or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         bench = Bench(
             folder,
@@ -414,7 +416,13 @@ def main() -> None:
                 write(output, about, found)
         if (folder / "growth.svg").exists():
             (output / "growth.svg").write_bytes((folder / "growth.svg").read_bytes())
-    print("\n" + markdown(found))
+    if arguments.page:
+        page.insert(arguments.page, "compressors", (output / "compressors.md").read_text())
+        if (output / "growth.svg").exists():
+            figures = arguments.page.parent / "figures"
+            figures.mkdir(exist_ok=True)
+            (figures / "growth.svg").write_bytes((output / "growth.svg").read_bytes())
+    print(f"{output}/compressors.md")
 
 
 def write(output: Path, about: dict[str, Any], found: list[Line]) -> None:
