@@ -237,7 +237,8 @@ def main() -> None:
     if any(cell.status == "done" for cell in found):
         ablation_report.plot(found, settings.output / "ablation.svg")
     if arguments.page:
-        page.insert(arguments.page, "ablation", text)
+        shown = f"![Quality against seconds](figures/ablation.svg)\n\n{text}"
+        page.insert(arguments.page, "ablation", shown)
         figures = arguments.page.parent / "figures"
         ablation_report.plot(found, figures / "ablation.svg")
     print(f"{settings.output}/ablation.md: {time.perf_counter() - begin:.0f} s")

@@ -417,11 +417,13 @@ def main() -> None:
         if (folder / "growth.svg").exists():
             (output / "growth.svg").write_bytes((folder / "growth.svg").read_bytes())
     if arguments.page:
-        page.insert(arguments.page, "compressors", (output / "compressors.md").read_text())
+        text = (output / "compressors.md").read_text()
         if (output / "growth.svg").exists():
             figures = arguments.page.parent / "figures"
             figures.mkdir(exist_ok=True)
             (figures / "growth.svg").write_bytes((output / "growth.svg").read_bytes())
+            text = f"![Seconds against N](figures/growth.svg)\n\n{text}"
+        page.insert(arguments.page, "compressors", text)
     print(f"{output}/compressors.md")
 
 
