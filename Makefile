@@ -7,7 +7,7 @@ BUILD := build/release
 STAMPS := $(VENV)/.stamps
 VENV_BIN := $(abspath $(VENV))/bin
 
-DEBIAN_PACKAGES := g++ cmake ninja-build ccache pkg-config libeigen3-dev libfaiss-dev \
+DEBIAN_PACKAGES := g++ cmake ninja-build ccache pkg-config libeigen3-dev libspectra-dev libfaiss-dev \
   libopenblas-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev python3-dev python3-venv
 
 SOURCES := CMakeLists.txt pyproject.toml \

@@ -9,7 +9,8 @@ function(ecseq_library_settings target level)
   target_link_libraries(
     ${target}
     PUBLIC Eigen3::Eigen
-    PRIVATE nlohmann_json::nlohmann_json faiss LAPACK::LAPACK BLAS::BLAS OpenMP::OpenMP_CXX)
+    PRIVATE $<BUILD_INTERFACE:Spectra::Spectra> nlohmann_json::nlohmann_json faiss LAPACK::LAPACK
+            BLAS::BLAS OpenMP::OpenMP_CXX)
   target_compile_definitions(
     ${target}
     PUBLIC

@@ -36,6 +36,7 @@ Matrix<double> spectral_target(const graph::Laplacian& laplacian, const Coarseni
   graph::EigenpairOptions eigen;
   eigen.count = options.n_eigenpairs - 1;
   eigen.tolerance = options.eigen_tolerance;
+  eigen.solver = options.eigen_solver;
   eigen.seed = options.seed;
   eigen.num_threads = options.num_threads;
   graph::Eigenpairs pairs = graph::nonzero_eigenpairs(laplacian, eigen, progress);

@@ -5,6 +5,7 @@
 #include <Eigen/Eigenvalues>
 
 #include "ecseq/core/error.hpp"
+#include "expect_refused.hpp"
 #include "random_graph.hpp"
 
 namespace ecseq::graph {
@@ -14,8 +15,12 @@ using testing::random_graph;
 using testing::side_by_side;
 using DenseSolver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;
 
-EigenpairOptions first(Index count, double tolerance = 1e-8) {
+const std::vector<std::string> kSolvers{"spectra", "chebyshev"};
+
+EigenpairOptions first(Index count, double tolerance = 1e-8,
+                       const std::string& solver = "spectra") {
   EigenpairOptions options;
+  options.solver = solver;
   options.count = count;
   options.tolerance = tolerance;
   return options;
@@ -42,8 +47,11 @@ TEST(Eigenpairs, AreThoseOfTheDenseSolver) {
     const SparseGraph graph = random_graph(n, 6, 3);
     for (const auto kind : {LaplacianKind::kCombinatorial, LaplacianKind::kNormalized}) {
       const Laplacian laplacian(graph, kind);
-      expect_eigenpairs(laplacian, nonzero_eigenpairs(laplacian, first(9)), 1);
-      expect_eigenpairs(laplacian, first_eigenpairs(laplacian, first(10)), 0);
+      for (const auto& solver : kSolvers) {
+        SCOPED_TRACE(solver);
+        expect_eigenpairs(laplacian, nonzero_eigenpairs(laplacian, first(9, 1e-8, solver)), 1);
+        expect_eigenpairs(laplacian, first_eigenpairs(laplacian, first(10, 1e-8, solver)), 0);
+      }
     }
   }
 }
@@ -52,11 +60,13 @@ TEST(Eigenpairs, OfAPathHaveAClosedForm) {
   testing::Edges edges;
   for (Index i = 0; i + 1 < 600; ++i) edges[{i, i + 1}] = 1.0F;
   const SparseGraph graph = testing::graph_of(600, edges);
-  const Eigenpairs pairs = nonzero_eigenpairs(Laplacian(graph), first(5, 1e-6));
-  EXPECT_GT(pairs.iterations, 0);
-  for (int j = 1; j <= 5; ++j) {
-    const double expected = 2 - 2 * std::cos(M_PI * j / 600);
-    EXPECT_NEAR(pairs.values[static_cast<std::size_t>(j - 1)], expected, 1e-6 * expected);
+  for (const auto& solver : kSolvers) {
+    const Eigenpairs pairs = nonzero_eigenpairs(Laplacian(graph), first(5, 1e-6, solver));
+    EXPECT_GT(pairs.iterations, 0);
+    for (int j = 1; j <= 5; ++j) {
+      const double expected = 2 - 2 * std::cos(M_PI * j / 600);
+      EXPECT_NEAR(pairs.values[static_cast<std::size_t>(j - 1)], expected, 1e-6 * expected);
+    }
   }
 }
 
@@ -67,9 +77,43 @@ TEST(Eigenpairs, AreFoundAsOftenAsTheyOccur) {
   const SparseGraph graph = side_by_side(side_by_side(part, part), side_by_side(part, isolated));
   for (const auto kind : {LaplacianKind::kCombinatorial, LaplacianKind::kNormalized}) {
     const Laplacian laplacian(graph, kind);
-    expect_eigenpairs(laplacian, nonzero_eigenpairs(laplacian, first(9)), 5);
-    expect_eigenpairs(laplacian, first_eigenpairs(laplacian, first(11)), 0);
-    expect_eigenpairs(laplacian, first_eigenpairs(laplacian, first(3)), 0);
+    for (const auto& solver : kSolvers) {
+      SCOPED_TRACE(solver);
+      expect_eigenpairs(laplacian, nonzero_eigenpairs(laplacian, first(9, 1e-8, solver)), 5);
+      expect_eigenpairs(laplacian, first_eigenpairs(laplacian, first(11, 1e-8, solver)), 0);
+      expect_eigenpairs(laplacian, first_eigenpairs(laplacian, first(3, 1e-8, solver)), 0);
+    }
+  }
+}
+
+TEST(Eigenpairs, OfAConnectedGraphAreFoundAsOftenAsTheyOccur) {
+  // A ring: every eigenvalue but the largest twice, 2 - 2 cos(2 pi j / n).
+  testing::Edges edges;
+  for (Index i = 0; i < 300; ++i)
+    edges[{std::min(i, (i + 1) % 300), std::max(i, (i + 1) % 300)}] = 1;
+  const SparseGraph ring = testing::graph_of(300, edges);
+  for (const auto& solver : kSolvers) {
+    SCOPED_TRACE(solver);
+    expect_eigenpairs(Laplacian(ring), nonzero_eigenpairs(Laplacian(ring), first(8, 1e-5, solver)),
+                      1);
+  }
+}
+
+TEST(Eigenpairs, OfFewEdgesAmongManyNodes) {
+  // 200 pairs, whose eigenvalues are twice their weights, and a single node each.
+  SparseGraph pairs{{0}, {}, {}};
+  for (Index i = 0; i < 200; ++i) {
+    const auto weight = static_cast<float>(1 + i % 7);
+    pairs = side_by_side(pairs, testing::graph_of(3, {{{0, 1}, weight}}));
+  }
+  for (const auto& solver : kSolvers) {
+    SCOPED_TRACE(solver);
+    expect_eigenpairs(Laplacian(pairs),
+                      nonzero_eigenpairs(Laplacian(pairs), first(9, 1e-8, solver)), 400);
+    const SparseGraph two = side_by_side(testing::graph_of(3, {{{0, 1}, 1.0F}, {{1, 2}, 1.0F}}),
+                                         SparseGraph{std::vector<Index>(301), {}, {}});
+    expect_eigenpairs(Laplacian(two), nonzero_eigenpairs(Laplacian(two), first(9, 1e-8, solver)),
+                      301);
   }
 }
 
@@ -87,29 +131,44 @@ TEST(Eigenpairs, AreNoMoreThanThereAre) {
 TEST(Eigenpairs, AreTheSameBitsForEveryThreadCount) {
   const SparseGraph graph = random_graph(9000, 8, 5);
   EigenpairOptions options = first(6, 1e-2);
-  options.num_threads = 1;
-  const Eigenpairs one = nonzero_eigenpairs(Laplacian(graph), options);
-  options.num_threads = 2;
-  const Eigenpairs two = nonzero_eigenpairs(Laplacian(graph), options);
-  EXPECT_GT(one.iterations, 0);
-  EXPECT_EQ(one.values, two.values);
-  EXPECT_EQ(one.vectors, two.vectors);
+  for (const auto& solver : kSolvers) {
+    options.solver = solver;
+    options.num_threads = 1;
+    const Eigenpairs one = nonzero_eigenpairs(Laplacian(graph), options);
+    options.num_threads = 2;
+    const Eigenpairs two = nonzero_eigenpairs(Laplacian(graph), options);
+    EXPECT_GT(one.iterations, 0);
+    EXPECT_EQ(one.values, two.values);
+    EXPECT_EQ(one.vectors, two.vectors);
+  }
 }
 
 TEST(Eigenpairs, SayWhenTheyDidNotConverge) {
   const SparseGraph graph = random_graph(400, 6, 6);
   EigenpairOptions options = first(5, 1e-12);
   options.max_iterations = 1;
-  const Eigenpairs pairs = nonzero_eigenpairs(Laplacian(graph), options);
-  EXPECT_FALSE(pairs.converged);
-  EXPECT_GT(pairs.residual, 1e-12);
+  for (const auto& solver : kSolvers) {
+    options.solver = solver;
+    const Eigenpairs pairs = nonzero_eigenpairs(Laplacian(graph), options);
+    EXPECT_FALSE(pairs.converged);
+    EXPECT_EQ(pairs.values.size(), 5U);
+    EXPECT_GT(pairs.residual, 1e-12);
+  }
 }
 
 TEST(Eigenpairs, StopWhenTheCallbackSaysSo) {
   const SparseGraph graph = random_graph(400, 6, 6);
-  EXPECT_THROW(nonzero_eigenpairs(Laplacian(graph), first(5),
-                                  [](const Progress& progress) { return progress.done < 1; }),
-               Interrupted);
+  for (const auto& solver : kSolvers) {
+    EXPECT_THROW(nonzero_eigenpairs(Laplacian(graph), first(5, 1e-8, solver),
+                                    [](const Progress& progress) { return progress.done < 1; }),
+                 Interrupted);
+  }
+}
+
+TEST(Eigenpairs, RefuseAnUnknownSolver) {
+  testing::expect_refused(
+      [] { nonzero_eigenpairs(Laplacian(random_graph(20, 4, 1)), first(2, 1e-8, "arpack")); },
+      "solver: 'arpack' is not one of 'chebyshev', 'spectra'");
 }
 
 }  // namespace
