@@ -2,6 +2,7 @@
 #include <cmath>
 #include <string>
 
+#include "coarsening_kron.hpp"
 #include "coarsening_proximity.hpp"
 #include "coarsening_sets.hpp"
 #include "ecseq/compress/coarsening.hpp"
@@ -18,7 +19,7 @@ namespace {
 void check(const graph::SparseGraph& graph, const CoarseningOptions& options) {
   require_one_of("method", options.method,
                  {"variation_neighborhoods", "variation_edges", "variation_cliques", "heavy_edge",
-                  "algebraic_jc", "affinity_gs"});
+                  "algebraic_jc", "affinity_gs", "kron"});
   require_at_least("n_representatives", options.n_representatives, 1);
   require_at_least("n_eigenpairs", options.n_eigenpairs, 2);
   require_at_least("max_levels", options.max_levels, 1);
@@ -147,6 +148,7 @@ std::vector<CoarseningLevel> coarsening_levels(const graph::SparseGraph& graph,
                                                const CoarseningOptions& options,
                                                const ProgressCallback& progress) {
   check(graph, options);
+  if (options.method == "kron") return kron_levels(graph, options, progress);
   return Coarsener(options, progress).run(graph);
 }
 

@@ -133,7 +133,7 @@ const std::map<std::string, Method>& methods() {
     out["agc"] = by_agc;
     out["grain"] = by_grain;
     for (const char* name : {"variation_neighborhoods", "variation_edges", "variation_cliques",
-                             "heavy_edge", "algebraic_jc", "affinity_gs"}) {
+                             "heavy_edge", "algebraic_jc", "affinity_gs", "kron"}) {
       out[name] = by_coarsening;
     }
     out["random"] = [](const Job& t) {

@@ -295,10 +295,10 @@ TEST(CoarseningLevels, ReachTheTargetInACompleteGraph) {
 
 TEST(CoarseningLevels, RefuseWhatTheyCannotDo) {
   const graph::SparseGraph graph = random_graph(20, 4, 13);
-  testing::expect_refused([&] { coarsening_levels(graph, with("kron", 5)); },
-                          "method: 'kron' is not one of 'variation_neighborhoods', "
+  testing::expect_refused([&] { coarsening_levels(graph, with("louvain", 5)); },
+                          "method: 'louvain' is not one of 'variation_neighborhoods', "
                           "'variation_edges', 'variation_cliques', 'heavy_edge', 'algebraic_jc', "
-                          "'affinity_gs'");
+                          "'affinity_gs', 'kron'");
   testing::expect_refused([&] { coarsening_levels(graph, with("heavy_edge", 21)); },
                           "n_representatives: 21 asked for, but the graph has only 20 nodes");
   EXPECT_THROW(coarsening_levels(graph, with("heavy_edge", 0)), InvalidArgument);

@@ -24,6 +24,14 @@ struct CoarseningOptions {
   ///   (Ron, Safro and Brandt 2011)
   /// - "affinity_gs": an edge, by the affinity of its ends after Gauss-Seidel relaxation (Livne and
   ///   Brandt 2012), strongest first
+  /// - "kron": nothing; nodes are eliminated (Kron reduction, Dorfler and Bullo 2013), at each
+  /// level
+  ///   all but those where the eigenvector of the Laplacian's largest eigenvalue is positive
+  ///   (Shuman, Faraji and Vandergheynst 2016), or the K largest entries, and one per component.
+  ///   The level's graph is that of the Schur complement L_aa - L_ab L_bb^-1 L_ba, which keeps the
+  ///   resistances between the nodes that stay. An eliminated node goes to the one with the largest
+  ///   entry in its row of the harmonic extension -L_bb^-1 L_ba, the lowest on ties. Dense: refused
+  ///   beyond 10,000 nodes; use "variation_edges" there
   std::string method = "variation_neighborhoods";
   Index n_representatives = 500;  ///< K; 1 .. N
   Index n_eigenpairs = 10;        ///< k of the local variation methods: the first eigenvectors of
