@@ -11,6 +11,7 @@ PYBIND11_MODULE(ECSEQ_MODULE_NAME, m) {
   ecseq::bindings::register_errors(m);
   ecseq::bindings::register_core(m);
   ecseq::bindings::register_encoders(m);
+  ecseq::bindings::register_graph(m);
   ecseq::bindings::register_compress(m);
   ecseq::bindings::register_pipeline(m);
 }

@@ -7,6 +7,7 @@ namespace ecseq::bindings {
 void register_errors(pybind11::module_& m);
 void register_core(pybind11::module_& m);
 void register_encoders(pybind11::module_& m);
+void register_graph(pybind11::module_& m);
 void register_compress(pybind11::module_& m);
 void register_pipeline(pybind11::module_& m);
 

@@ -1,36 +1,12 @@
-#include "convert.hpp"
+#include "convert_graph.hpp"
 #include "ecseq/compress/compressor.hpp"
 #include "ecseq/compress/nearest_representative.hpp"
 #include "ecseq/compress/quantile_groups.hpp"
 #include "ecseq/compress/running_means.hpp"
-#include "ecseq/graph/epsilon_graph.hpp"
-#include "ecseq/graph/knn_graph.hpp"
 #include "register.hpp"
 
 namespace ecseq::bindings {
 namespace {
-
-using NeighborArray = py::array_t<std::int32_t, py::array::c_style>;
-
-template <class T>
-py::array_t<T> copied(const std::vector<T>& values) {
-  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
-}
-
-/// (offsets [n + 1], neighbours, weights)
-py::tuple to_python(const graph::SparseGraph& graph) {
-  return py::make_tuple(copied(graph.offsets), copied(graph.neighbors), copied(graph.weights));
-}
-
-std::optional<graph::SparseGraph> to_graph(const py::object& parts) {
-  if (parts.is_none()) return {};
-  const auto given = parts.cast<py::tuple>();
-  graph::SparseGraph out;
-  out.offsets = to_vector(given[0].cast<IntArray>());
-  out.neighbors = to_vector(given[1].cast<NeighborArray>());
-  out.weights = to_vector(given[2].cast<FloatArray>());
-  return out;
-}
 
 compress::CompressorOptions to_options(const py::dict& given) {
   compress::CompressorOptions options;
@@ -146,45 +122,6 @@ void register_compress(py::module_& m) {
             {values.data(), static_cast<std::size_t>(values.size())}, bins));
       },
       py::arg("values"), py::arg("bins"));
-  m.def(
-      "knn_graph",
-      [](const FloatArray& x, Index k, const py::dict& given, const py::object& progress) {
-        graph::KnnGraphOptions options;
-        read(given, "weight", options.weight);
-        read(given, "metric", options.search.metric);
-        read(given, "approximate_above", options.search.approximate_above);
-        read(given, "seed", options.search.seed);
-        read(given, "num_threads", options.search.num_threads);
-        const ProgressCallback callback = to_progress(progress);
-        const auto found =
-            released([&] { return graph::knn_graph(view(x), k, options, callback); });
-        return py::make_tuple(to_python(found.graph), found.recall);
-      },
-      py::arg("x"), py::arg("k"), py::arg("options"), py::arg("progress"));
-  m.def(
-      "epsilon_graph",
-      [](const FloatArray& x, double radius, const py::dict& given, const py::object& progress) {
-        graph::EpsilonGraphOptions options;
-        read(given, "metric", options.metric);
-        read(given, "max_edges", options.max_edges);
-        read(given, "num_threads", options.num_threads);
-        const ProgressCallback callback = to_progress(progress);
-        return to_python(
-            released([&] { return graph::epsilon_graph(view(x), radius, options, callback); }));
-      },
-      py::arg("x"), py::arg("radius"), py::arg("options"), py::arg("progress"));
-  m.def(
-      "correlation_graph",
-      [](const FloatArray& series, double threshold, const py::dict& given,
-         const py::object& progress) {
-        graph::CorrelationGraphOptions options;
-        read(given, "max_edges", options.max_edges);
-        read(given, "num_threads", options.num_threads);
-        const ProgressCallback callback = to_progress(progress);
-        return to_python(released(
-            [&] { return graph::correlation_graph(view(series), threshold, options, callback); }));
-      },
-      py::arg("series"), py::arg("threshold"), py::arg("options"), py::arg("progress"));
 }
 
 }  // namespace ecseq::bindings

@@ -300,8 +300,10 @@ class AGC(Compressor):
 class Coarsening(Compressor):
     """Multilevel graph coarsening (Loukas, JMLR 2019) and its relatives.
 
-    method : {"variation_neighborhoods", "variation_edges", "heavy_edge", "algebraic_jc", ...}
-        What is contracted, cheapest first.
+    method : str
+        What is contracted, cheapest first: "variation_neighborhoods", "variation_edges" or
+        "variation_cliques" (by local variation), "heavy_edge", "algebraic_jc", "affinity_gs"; or
+        "kron", which eliminates nodes (Kron reduction), of at most 10,000 rows.
     n_eigenpairs : int
         Of the Laplacian, which the local variation methods keep.
     n_neighbors : int

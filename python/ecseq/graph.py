@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,101 @@ def correlation_graph(
     finally:
         close_progress(progress)
     return to_scipy(found)
+
+
+def laplacian(graph: Any, normalized: bool = False, *, symmetrise: bool = False) -> Any:
+    """The Laplacian D - W of a graph, or I - D^-1/2 W D^-1/2, D holding the sums of W's rows; the
+    row of a node without edges is zero.
+
+    Parameters
+    ----------
+    graph : SciPy sparse matrix [n, n]
+        Weights: symmetric, none negative, no edge to itself; else ``ValueError``.
+    symmetrise : bool
+        Take the larger of both directions of an edge instead of refusing.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix [n, n], float64
+    """
+    edges = _square(graph, symmetrise)
+    n = len(edges[0]) - 1
+    return scipy.sparse.csr_matrix(_core.laplacian(edges, bool(normalized)), shape=(n, n))
+
+
+def eigenpairs(
+    graph: Any,
+    n: int = 10,
+    *,
+    normalized: bool = False,
+    symmetrise: bool = False,
+    tolerance: float = 1e-6,
+    max_iterations: int = 200,
+    solver: str = "chebyshev",
+    random_state: int = 0,
+    num_threads: int | None = None,
+    verbose: Verbose = False,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ``n`` smallest eigenvalues of ``laplacian(graph, normalized)`` and their vectors.
+
+    The zeros, one per connected component, are known and cost nothing. Fewer than ``n`` come back
+    where the graph has fewer nodes.
+
+    Parameters
+    ----------
+    graph, symmetrise
+        As for ``laplacian``.
+    tolerance : float
+        Allowed norm of L u - lambda u, relative to lambda.
+    max_iterations : int
+        Where they do not suffice, ``RuntimeWarning`` says what was reached.
+    solver : {"chebyshev", "spectra"}
+        Subspace iteration, or Lanczos by the Spectra library, which is faster on graphs whose
+        clusters hang together by a few edges.
+
+    Returns
+    -------
+    values [n], increasing; vectors [nodes, n], orthonormal columns
+    """
+    if not 0 < tolerance < np.inf:
+        raise ValueError(f"tolerance: expected a positive number, got {tolerance}")
+    edges = _square(graph, symmetrise)
+    options = {
+        "count": positive(n, "n"),
+        "tolerance": float(tolerance),
+        "max_iterations": positive(max_iterations, "max_iterations"),
+        "solver": str(solver),
+        "seed": int(random_state),
+        "num_threads": threads(num_threads),
+    }
+    progress = as_progress(verbose)
+    try:
+        values, vectors, report = _core.eigenpairs(edges, bool(normalized), options, progress)
+    finally:
+        close_progress(progress)
+    if not report["converged"]:
+        warnings.warn(
+            f"eigenpairs: residual {report['residual']:.1e} after {report['iterations']} "
+            f"iterations, not {tolerance:.1e}; raise max_iterations or tolerance",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return values, vectors
+
+
+def connected_components(graph: Any, *, symmetrise: bool = False) -> NDArray[np.int64]:
+    """The component of each node [n], numbered 0, 1, ... in the order of their lowest nodes.
+
+    graph, symmetrise : as for ``laplacian``.
+    """
+    components: NDArray[np.int64] = _core.connected_components(_square(graph, symmetrise))
+    return components
+
+
+def _square(graph: Any, symmetrise: bool) -> CoreGraph:
+    if scipy.sparse.issparse(graph) and graph.shape[0] != graph.shape[1]:
+        raise ValueError(f"graph: expected as many rows as columns, got shape {graph.shape}")
+    return from_scipy(graph, np.shape(graph)[0], symmetrise=symmetrise)
 
 
 def to_scipy(graph: CoreGraph) -> Any:

@@ -19,7 +19,7 @@ namespace {
 using Sparse = Eigen::SparseMatrix<double>;
 
 constexpr int kPowerSteps = 200;  // the vector only has to split the nodes in two
-constexpr Index kColumns = 64;    // right-hand sides between two breaths
+constexpr Index kColumns = 16;    // right-hand sides between two breaths
 
 /// The eigenvector of the largest eigenvalue of L by power iteration, positive at the entry that is
 /// largest in size.
