@@ -1,9 +1,14 @@
 #include "ecseq/compress/coarsening_cost.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace ecseq::compress {
 namespace {
+
+// A node with this many times more neighbours than the set has members is asked for its edges to
+// the members instead of being read through: else a hub of n leaves would cost n^2.
+constexpr std::size_t kHub = 16;
 
 /// The lower triangle of product += scale v v^T.
 void add_outer(double scale, const double* v, Matrix<double>& product) {
@@ -44,13 +49,24 @@ double VariationCost::operator()(std::span<const Index> set) {
     double outside = degrees_[static_cast<std::size_t>(i)];
     const auto neighbors = graph_.neighbors_of(i);
     const auto weights = graph_.weights_of(i);
-    for (std::size_t e = 0; e < neighbors.size(); ++e) {
-      const Index other = place_[static_cast<std::size_t>(neighbors[e])];
-      if (other < 0) continue;
-      outside -= weights[e];
-      if (other > m) continue;  // each edge once
+    const auto add_edge = [&](Index other, double weight) {
+      outside -= weight;
+      if (other > m) return;  // each edge once
       difference_ = centred_.row(m) - centred_.row(other);
-      add_outer(weights[e], difference_.data(), product_);
+      add_outer(weight, difference_.data(), product_);
+    };
+    if (neighbors.size() > kHub * set.size()) {
+      for (Index other = 0; other < size; ++other) {
+        const Index j = set[static_cast<std::size_t>(other)];
+        const auto found = std::lower_bound(neighbors.begin(), neighbors.end(), j);
+        if (found == neighbors.end() || *found != j) continue;
+        add_edge(other, weights[static_cast<std::size_t>(found - neighbors.begin())]);
+      }
+    } else {
+      for (std::size_t e = 0; e < neighbors.size(); ++e) {
+        const Index other = place_[static_cast<std::size_t>(neighbors[e])];
+        if (other >= 0) add_edge(other, weights[e]);
+      }
     }
     add_outer(2 * outside, centred_.data() + m * k, product_);
   }

@@ -53,6 +53,19 @@ TEST(VariationCost, IsTheDefinitionByMatrices) {
   }
 }
 
+TEST(VariationCost, IsTheDefinitionBesideAHub) {
+  testing::Edges edges = testing::random_edges(80, 4, 4);
+  for (Index j = 1; j < 80; ++j) edges[{0, j}] = 0.5F + 0.01F * static_cast<float>(j);
+  const graph::SparseGraph graph = testing::graph_of(80, edges);
+  const std::vector<double> degrees = graph::weighted_degrees(graph);
+  const Matrix<double> target = Matrix<double>::Random(80, 5);
+  VariationCost cost(graph, degrees, target);
+  for (const auto& set : {std::vector<Index>{7, 0}, {0, 33, 34}, {5, 0, 60, 61}}) {
+    const double expected = cost_by_definition(graph, target, set);
+    EXPECT_NEAR(cost(set), expected, 1e-12 * expected);
+  }
+}
+
 TEST(VariationCost, OfAnEdgeHasAShortForm) {
   const graph::SparseGraph graph = testing::random_graph(50, 8, 3);
   const std::vector<double> degrees = graph::weighted_degrees(graph);

@@ -56,8 +56,9 @@ struct CoarseningLevel {
 /// The levels from `graph` down to K nodes, or as far as its components and max_levels let them.
 /// The restricted spectral approximation error of the first k eigenvectors is at most
 /// prod(1 + sigma) - 1 (Loukas, sections 3 and 4).
-/// O(edges k) per level, beside the eigenpairs and sorting; "variation_neighborhoods" O(sum of
-/// degrees^2 k^2), so hubs of thousands of neighbours are better removed first.
+/// O(edges k) per level, beside the eigenpairs and sorting; "variation_neighborhoods" O(k^2) per
+/// edge within a neighbourhood, each of which looks at its members' neighbours, though not at all
+/// of a hub's.
 /// Throws InvalidArgument for a graph that `validate` refuses, an unknown method, K outside 1 .. N;
 /// Interrupted.
 std::vector<CoarseningLevel> coarsening_levels(const graph::SparseGraph& graph,
