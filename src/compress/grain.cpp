@@ -2,127 +2,24 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <functional>
-#include <queue>
+#include <memory>
+#include <numeric>
 #include <string>
 #include <utility>
 
+#include "ball_coverage.hpp"
 #include "chosen_rows.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
-#include "ecseq/graph/epsilon_graph.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
+#include "nearest_influenced.hpp"
 
 namespace ecseq::compress {
 namespace {
 
 constexpr Index kSampledPairs = 100'000;
-
-/// What nodes cover: balls around what they influence.
-class Coverage {
- public:
-  Coverage(const graph::NormalizedAdjacency& adjacency, const graph::SparseGraph& balls)
-      : adjacency_(adjacency), balls_(balls), covered_(static_cast<std::size_t>(balls.size())) {}
-
-  /// Marks of the nodes met in one evaluation, so that each counts once.
-  struct Workspace {
-    explicit Workspace(Index n)
-        : influenced(static_cast<std::size_t>(n), -1), counted(influenced) {}
-    std::vector<Index> influenced, counted;  ///< [N], the evaluation that met it last
-    Index evaluation = 0;
-  };
-
-  /// Nodes that v would cover first.
-  Index gain(Index v, Workspace& work) const {
-    Index count = 0;
-    visit(v, work, [&](Index w) { count += covered_[static_cast<std::size_t>(w)] == 0; });
-    return count;
-  }
-  void choose(Index v, Workspace& work) {
-    visit(v, work, [&](Index w) { covered_[static_cast<std::size_t>(w)] = 1; });
-  }
-
- private:
-  /// body(w) once for each w in cover(v).
-  template <class Body>
-  void visit(Index v, Workspace& work, const Body& body) const {
-    const Index now = work.evaluation++;
-    const auto first_time = [now](std::vector<Index>& last, Index node) {
-      return std::exchange(last[static_cast<std::size_t>(node)], now) != now;
-    };
-    const auto cover = [&](Index w) {
-      if (first_time(work.counted, w)) body(w);
-    };
-    for (const Index between : adjacency_.columns_of(v)) {
-      for (const Index u : adjacency_.columns_of(between)) {
-        if (!first_time(work.influenced, u)) continue;
-        cover(u);
-        for (const Index w : balls_.neighbors_of(u)) cover(w);
-      }
-    }
-  }
-
-  const graph::NormalizedAdjacency& adjacency_;
-  const graph::SparseGraph& balls_;
-  std::vector<unsigned char> covered_;  ///< [N]
-};
-
-/// A node, and what it covered when it was evaluated: an upper bound later on.
-struct Candidate {
-  Index gain = 0;
-  Index node = 0;
-  Index chosen_before = 0;
-  /// Of lower rank: the queue gives the highest gain first and the lower node on ties.
-  bool operator<(const Candidate& other) const {
-    return gain != other.gain ? gain < other.gain : node > other.node;
-  }
-};
-
-std::vector<Candidate> evaluate_all(const Coverage& coverage, Index n, int threads,
-                                    const ProgressCallback& progress) {
-  std::vector<Candidate> candidates(static_cast<std::size_t>(n));
-  const Index chunk = std::max<Index>(1024, n / 256);  // each needs marks of its own
-  const Index round = chunk * threads;
-  for (Index first = 0; first < n; first += round) {
-    report(progress, {"compress", 0, n, "coverage"});
-    parallel_chunks(std::min(round, n - first), chunk, threads, [&](Index begin, Index end) {
-      Coverage::Workspace work(n);
-      for (Index v = first + begin; v < first + end; ++v) {
-        candidates[static_cast<std::size_t>(v)] = {coverage.gain(v, work), v, 0};
-      }
-    });
-  }
-  return candidates;
-}
-
-/// Fills chosen and gains.
-void choose_greedily(Coverage coverage, MatrixView<float> x, Index k, int threads,
-                     const ProgressCallback& progress, GrainResult& out) {
-  std::priority_queue<Candidate> queue(std::less<Candidate>(),
-                                       evaluate_all(coverage, x.rows, threads, progress));
-  Coverage::Workspace work(x.rows);
-  DistinctRows distinct(x);
-  while (!queue.empty() && static_cast<Index>(out.chosen.size()) < k) {
-    const auto n_chosen = static_cast<Index>(out.chosen.size());
-    Candidate best = queue.top();
-    if (best.gain == 0) break;
-    queue.pop();
-    if (best.chosen_before < n_chosen) {
-      best.gain = coverage.gain(best.node, work);
-      best.chosen_before = n_chosen;
-      queue.push(best);
-      continue;
-    }
-    if (!distinct.insert(best.node)) continue;
-    report(progress, {"compress", n_chosen, k, ""});
-    coverage.choose(best.node, work);
-    out.chosen.push_back(best.node);
-    out.gains.push_back(best.gain);
-  }
-}
 
 /// The quantile of the distances of random pairs of rows.
 double sampled_distance(const Matrix<float>& x, double quantile, std::uint64_t seed) {
@@ -138,7 +35,23 @@ double sampled_distance(const Matrix<float>& x, double quantile, std::uint64_t s
   return distances[static_cast<std::size_t>(quantile * static_cast<double>(kSampledPairs - 1))];
 }
 
+/// Nodes on which gains are counted, increasing: as many as the memory holds, at random.
+std::vector<Index> choose_witnesses(Index n, const GrainOptions& options) {
+  const double bits = options.diversity == "ball" ? 1.0 : 32.0;
+  const double affordable =
+      8.0 * static_cast<double>(options.max_bytes) / (bits * static_cast<double>(n));
+  std::vector<Index> witnesses(static_cast<std::size_t>(n));
+  std::iota(witnesses.begin(), witnesses.end(), Index{0});
+  if (affordable >= static_cast<double>(n)) return witnesses;
+  Rng(options.seed, 1).shuffle(witnesses);
+  witnesses.resize(static_cast<std::size_t>(std::max(1.0, affordable)));
+  std::sort(witnesses.begin(), witnesses.end());
+  return witnesses;
+}
+
 void validate(const GrainOptions& options, MatrixView<float> x, const graph::SparseGraph& graph) {
+  require_one_of("diversity", options.diversity, {"ball", "nearest"});
+  require_at_least("max_bytes", options.max_bytes, 1);
   if (!(options.radius >= 0.0 && options.radius <= 1.0)) {
     throw InvalidArgument("radius: expected a share in [0, 1], got " +
                           std::to_string(options.radius));
@@ -168,12 +81,23 @@ GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::Sp
 
   GrainResult out;
   out.distance_scale = sampled_distance(smooth, options.scale_quantile, options.seed);
-  graph::EpsilonGraphOptions ball_options;
-  ball_options.max_edges = options.max_edges;
-  ball_options.num_threads = threads;
-  const graph::SparseGraph balls =
-      graph::epsilon_graph(smooth, options.radius * out.distance_scale, ball_options, progress);
-  choose_greedily(Coverage(adjacency, balls), x, options.n_representatives, threads, progress, out);
+  const std::vector<Index> witnesses = choose_witnesses(x.rows, options);
+  out.n_witnesses = static_cast<Index>(witnesses.size());
+  std::unique_ptr<GreedyObjective> objective;
+  if (options.diversity == "ball") {
+    objective = std::make_unique<BallCoverage>(
+        adjacency, smooth, options.radius * out.distance_scale, witnesses, threads, progress);
+  } else {
+    objective = std::make_unique<NearestInfluenced>(adjacency, smooth, out.distance_scale,
+                                                    witnesses, threads, progress);
+  }
+  DistinctRows distinct(x);
+  GreedyChoice choice = choose_greedily(
+      *objective, x.rows, options.n_representatives, [&](Index v) { return distinct.insert(v); },
+      threads, progress);
+  objective.reset();
+  out.chosen = std::move(choice.chosen);
+  out.gains = std::move(choice.gains);
 
   out.compression = represent_by_rows(x, labels, out.chosen, options.n_cases, threads);
   out.compression.report.iterations = static_cast<int>(out.chosen.size());

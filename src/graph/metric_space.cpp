@@ -60,13 +60,22 @@ double MetricSpace::distance(Index i, Index j) const {
   return std::sqrt(sum);
 }
 
-float MetricSpace::score_within(Index i, double distance) const {
+MetricSpace::Score MetricSpace::score_at(Index i, double distance) const {
   // |a - b| <= r: a.b - |b|^2 / 2 >= (|a|^2 - r^2) / 2; the norm of b is at most |a| + r.
   const double norm = squared_norms_[static_cast<std::size_t>(i)];
   const double largest = cosine_ ? 1.0 : std::pow(std::sqrt(norm) + distance, 2);
-  const double rounding = 2e-7 * static_cast<double>(rows_.cols() + 4) * largest;
-  const double score = cosine_ ? 1.0 - distance : 0.5 * (norm - distance * distance);
-  return static_cast<float>(std::max<double>(kernels::kNoScore, score - rounding - 1e-30));
+  return {cosine_ ? 1.0 - distance : 0.5 * (norm - distance * distance),
+          2e-7 * static_cast<double>(rows_.cols() + 4) * largest + 1e-30};
+}
+
+float MetricSpace::score_within(Index i, double distance) const {
+  const Score score = score_at(i, distance);
+  return static_cast<float>(std::max<double>(kernels::kNoScore, score.value - score.rounding));
+}
+
+float MetricSpace::score_surely_within(Index i, double distance) const {
+  const Score score = score_at(i, distance);
+  return static_cast<float>(std::max<double>(kernels::kNoScore, score.value + score.rounding));
 }
 
 }  // namespace ecseq::graph

@@ -26,8 +26,17 @@ class MetricSpace {
   double distance(Index i, Index j) const;
   /// A score that every row within `distance` of row i exceeds, with room for rounding.
   float score_within(Index i, double distance) const;
+  /// A score that no row beyond `distance` of row i exceeds.
+  float score_surely_within(Index i, double distance) const;
 
  private:
+  struct Score {
+    double value = 0.0;
+    double rounding = 0.0;  ///< at most
+  };
+  /// Of a row at that distance from row i.
+  Score score_at(Index i, double distance) const;
+
   bool cosine_;
   Matrix<float> rows_;
   std::vector<double> squared_norms_;  ///< [N]

@@ -70,7 +70,8 @@ TEST(Grain, ChoosesWhatBruteForceGreedyChooses) {
       const GrainResult result = grain(x, one_label(250), graph, with_k(60, radius));
       const auto covers = dense_covers(x, graph, radius * result.distance_scale);
       std::set<Index> covered;
-      std::vector<Index> chosen, gains;
+      std::vector<Index> chosen;
+      std::vector<double> gains;
       while (chosen.size() < 60) {
         Index best = -1, most = 0;
         for (Index v = 0; v < 250; ++v) {
@@ -85,7 +86,7 @@ TEST(Grain, ChoosesWhatBruteForceGreedyChooses) {
         }
         if (best < 0) break;
         chosen.push_back(best);
-        gains.push_back(most);
+        gains.push_back(static_cast<double>(most));
         const auto& cover = covers[static_cast<std::size_t>(best)];
         covered.insert(cover.begin(), cover.end());
       }
@@ -117,7 +118,7 @@ TEST(Grain, GivesEveryRowToTheNearestChosenRow) {
 TEST(Grain, StopsWhereAllIsCovered) {
   const Matrix<float> x = random_rows(100, 2, 3);
   const GrainResult all = grain(x, one_label(100), near_graph(x, 3), with_k(100, 1.0));
-  EXPECT_EQ(std::accumulate(all.gains.begin(), all.gains.end(), Index{0}), 100);
+  EXPECT_EQ(std::accumulate(all.gains.begin(), all.gains.end(), 0.0), 100.0);
   EXPECT_LT(all.compression.representatives.size(), 10);
   EXPECT_EQ(all.compression.report.requested, 100);
   EXPECT_EQ(grain(x, one_label(100), near_graph(x, 3), with_k(1)).chosen.size(), 1U);
@@ -171,8 +172,11 @@ TEST(Grain, RefusesAndStops) {
                  "radius: expected a share in [0, 1], got 1.500000");
   expect_refused([&] { grain(x, one_label(60), graph, with_k(61)); },
                  "n_representatives: 61 asked for, but X has only 60 distinct rows");
-  GrainOptions options = with_k(5, 1.0);
-  options.max_edges = 10;
+  GrainOptions options = with_k(5);
+  options.diversity = "furthest";
+  EXPECT_THROW(grain(x, one_label(60), graph, options), InvalidArgument);
+  options = with_k(5);
+  options.max_bytes = 0;
   EXPECT_THROW(grain(x, one_label(60), graph, options), InvalidArgument);
   for (int allowed = 0; allowed < 5; ++allowed) {
     int calls = 0;

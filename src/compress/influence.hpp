@@ -1,0 +1,90 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/core/progress.hpp"
+#include "ecseq/graph/normalized_adjacency.hpp"
+
+namespace ecseq::compress {
+
+// Grain's influence: v influences the nodes with an entry in row v of A_hat^2, itself and those
+// within two hops (graph/normalized_adjacency.hpp).
+
+/// Marks of the nodes met in one visit, so that each counts once.
+class Marks {
+ public:
+  explicit Marks(Index n) : last_(static_cast<std::size_t>(n), 0) {}
+  void clear() {
+    if (++visit_ != 0) return;
+    std::fill(last_.begin(), last_.end(), 0);
+    visit_ = 1;
+  }
+  bool first_time(Index node) {
+    return std::exchange(last_[static_cast<std::size_t>(node)], visit_) != visit_;
+  }
+
+ private:
+  std::vector<std::uint32_t> last_;  ///< [N], the visit that met it last
+  std::uint32_t visit_ = 0;
+};
+
+/// body(u) once for each node u that v influences.
+template <class Body>
+void visit_influenced(const graph::NormalizedAdjacency& adjacency, Index v, Marks& marks,
+                      const Body& body) {
+  marks.clear();
+  for (const Index between : adjacency.columns_of(v)) {
+    for (const Index u : adjacency.columns_of(between)) {
+      if (marks.first_time(u)) body(u);
+    }
+  }
+}
+
+/// Columns that are folded at a time: four cache lines of a row, so that each is read whole.
+template <class T>
+inline constexpr Index kFoldWidth = 256 / static_cast<Index>(sizeof(T));
+
+/// to[v] = the rows of `from` folded over the nodes that v influences: hop by hop, which needs a
+/// fold that may take a row twice, such as a minimum. fold(sum, row) changes the first.
+/// from: [N, kFoldWidth], used up; to: N rows of `width` <= kFoldWidth, each `stride` behind the
+/// one before.
+template <class T, class Fold>
+void fold_influenced(const graph::NormalizedAdjacency& adjacency, std::vector<T>& from,
+                     const Fold& fold, int threads, const ProgressCallback& progress, T* to,
+                     Index width, Index stride) {
+  constexpr Index kChunk = 512, kRound = 32 * kChunk, kWidth = kFoldWidth<T>;
+  constexpr std::size_t kAhead = 4;  // rows whose place is unknown to the processor until then
+  const Index n = adjacency.size();
+  const auto hop = [&](const T* source, T* target, Index used, Index target_stride) {
+    for (Index first = 0; first < n; first += kRound) {
+      report(progress, {"compress", first, n, "influence"});
+      parallel_chunks(std::min(kRound, n - first), kChunk, threads, [&](Index begin, Index end) {
+        for (Index i = first + begin; i < first + end; ++i) {
+          T sum[kWidth];
+          std::copy_n(source + i * kWidth, kWidth, sum);
+          const auto columns = adjacency.columns_of(i);
+          for (std::size_t e = 0; e < columns.size(); ++e) {
+            if (e + kAhead < columns.size()) {
+              const char* const ahead =
+                  reinterpret_cast<const char*>(source + columns[e + kAhead] * kWidth);
+              for (int line = 0; line < 4; ++line) __builtin_prefetch(ahead + 64 * line);
+            }
+            const T* const row = source + columns[e] * kWidth;
+            for (Index k = 0; k < kWidth; ++k) fold(sum[k], row[k]);
+          }
+          std::copy_n(sum, used, target + i * target_stride);
+        }
+      });
+    }
+  };
+  std::vector<T> once(from.size());
+  hop(from.data(), once.data(), kWidth, kWidth);
+  from.swap(once);
+  hop(from.data(), to, width, stride);
+}
+
+}  // namespace ecseq::compress
