@@ -24,6 +24,8 @@ compress::CompressorOptions to_options(const py::dict& given) {
   read(given, "power", options.power);
   read(given, "max_power", options.max_power);
   read(given, "radius", options.radius);
+  read(given, "diversity", options.diversity);
+  read(given, "max_bytes", options.max_bytes);
   read(given, "n_eigenpairs", options.n_eigenpairs);
   read(given, "n_cases", options.n_cases);
   read(given, "seed", options.seed);

@@ -338,11 +338,18 @@ class Coarsening(Compressor):
 
 
 class Grain(Compressor):
-    """Greedy choice of the rows whose neighbourhoods cover the most (Grain, ball-D; Zhang et al.,
-    VLDB 2021). The representatives are rows of X.
+    """Greedy choice of rows that are influential and diverse in a graph (Grain; Zhang et al., VLDB
+    2021). The representatives are rows of X.
 
+    diversity : {"ball", "nearest"}
+        What a choice gains. "ball", the paper's ball-D: rows within the radius of those it
+        influences, that is within two hops. "nearest", its NN-D: rows it influences, and how much
+        nearer all rows get to an influenced one; both as shares.
     radius : float
         Of a ball around a row of smoothed features, as a share of the distances between rows.
+    max_bytes : int
+        For what each row covers. By default balls are counted exactly for up to 131,072 rows and
+        distances for up to 23,170; with more rows, on a random sample of them that fits.
     n_neighbors : int
         Of the graph that is built where none is given.
     """
@@ -351,14 +358,18 @@ class Grain(Compressor):
         self,
         n_representatives: int = 500,
         *,
+        diversity: str = "ball",
         radius: float = 0.05,
+        max_bytes: int = 2**31,
         n_neighbors: int = 15,
         random_state: Any = 0,
         num_threads: int | None = None,
         verbose: Verbose = False,
     ) -> None:
         self.n_representatives = n_representatives
+        self.diversity = diversity
         self.radius = radius
+        self.max_bytes = max_bytes
         self.n_neighbors = n_neighbors
         self.random_state = random_state
         self.num_threads = num_threads
@@ -367,7 +378,9 @@ class Grain(Compressor):
     def _options(self) -> dict[str, Any]:
         return {
             "method": "grain",
+            "diversity": str(self.diversity),
             "radius": float(self.radius),
+            "max_bytes": positive(self.max_bytes, "max_bytes"),
             "n_neighbors": positive(self.n_neighbors, "n_neighbors"),
         }
 

@@ -9,10 +9,10 @@
 namespace ecseq::compress {
 namespace {
 
-constexpr Index kRows = 256;                         // searched at a time
-constexpr Index kRound = 64 * kRows;                 // between two reports of progress
-constexpr Index kWords = kFoldWidth<std::uint64_t>;  // of bits, folded at a time
-constexpr Index kBlock = 64 * kWords;                // the witnesses of those
+constexpr Index kRows = 256;                        // searched at a time
+constexpr Index kRound = 64 * kRows;                // between two reports of progress
+constexpr auto kWords = kFoldWidth<std::uint64_t>;  // of bits, folded at a time
+constexpr Index kBlock = 64 * kWords;               // the witnesses of those
 
 }  // namespace
 
@@ -23,9 +23,8 @@ BallCoverage::BallCoverage(const graph::NormalizedAdjacency& adjacency, const Ma
       search_(smooth, radius),
       witnesses_(std::move(witnesses)),
       threads_(threads),
-      words_((static_cast<Index>(witnesses_.size()) + 63) / 64),
-      cover_(static_cast<std::size_t>(smooth.rows() * words_)),
-      uncovered_(static_cast<std::size_t>(words_)),
+      progress_(progress),
+      uncovered_((witnesses_.size() + kBlock - 1) / kBlock * kWords),
       is_witness_(static_cast<std::size_t>(smooth.rows())),
       covered_(is_witness_.size()),
       reached_(is_witness_.size()),
@@ -34,40 +33,43 @@ BallCoverage::BallCoverage(const graph::NormalizedAdjacency& adjacency, const Ma
     uncovered_[w / 64] |= std::uint64_t{1} << (w % 64);
     is_witness_[static_cast<std::size_t>(witnesses_[w])] = 1;
   }
-  cover_witnesses(progress);
+  cover_witnesses();
 }
 
-void BallCoverage::cover_witnesses(const ProgressCallback& progress) {
+void BallCoverage::cover_witnesses() {
   const Index n = adjacency_.size();
   const auto n_witnesses = static_cast<Index>(witnesses_.size());
   std::vector<Index> rows(static_cast<std::size_t>(n));
   for (Index i = 0; i < n; ++i) rows[static_cast<std::size_t>(i)] = i;
-  std::vector<std::uint64_t> balls(static_cast<std::size_t>(n * kWords));
+  std::vector<std::uint64_t> scratch;
   for (Index begin = 0; begin < n_witnesses; begin += kBlock) {
     const graph::RangeSearch::Points block = search_.points(
         {witnesses_.begin() + begin, witnesses_.begin() + std::min(n_witnesses, begin + kBlock)});
     const Index words = block.words();
+    std::vector<std::uint64_t> cover(static_cast<std::size_t>(n * kWords));
     for (Index first = 0; first < n; first += kRound) {
-      report(progress, {"compress", begin, n_witnesses, "balls"});
+      report(progress_, {"compress", begin, n_witnesses, "balls"});
       parallel_chunks(std::min(kRound, n - first), kRows, threads_, [&](Index from, Index to) {
         std::vector<std::uint64_t> bits(static_cast<std::size_t>((to - from) * words));
         search_.within(block, rows.data() + first + from, to - from, bits.data());
         for (Index i = from; i < to; ++i) {
-          std::copy_n(bits.data() + (i - from) * words, words, balls.data() + (first + i) * kWords);
+          std::copy_n(bits.data() + (i - from) * words, words, cover.data() + (first + i) * kWords);
         }
       });
     }
     fold_influenced(
-        adjacency_, balls, [](std::uint64_t& sum, std::uint64_t row) { sum |= row; }, threads_,
-        progress, cover_.data() + begin / 64, words, words_);
+        adjacency_, [](std::uint64_t& sum, std::uint64_t row) { sum |= row; }, threads_, progress_,
+        cover, scratch);
+    cover_.push_back(std::move(cover));
   }
 }
 
 double BallCoverage::gain(Index v, Marks& marks) const {
-  const std::uint64_t* const cover = cover_of(v);
   Index witnesses = 0;
-  for (Index w = 0; w < words_; ++w) {
-    witnesses += std::popcount(cover[w] & uncovered_[static_cast<std::size_t>(w)]);
+  for (std::size_t block = 0; block < cover_.size(); ++block) {
+    const std::uint64_t* const cover = cover_[block].data() + v * kWords;
+    const std::uint64_t* const uncovered = uncovered_.data() + block * kWords;
+    for (Index w = 0; w < kWords; ++w) witnesses += std::popcount(cover[w] & uncovered[w]);
   }
   if (exact()) return static_cast<double>(witnesses);
   Index influenced = 0;
@@ -98,10 +100,13 @@ double BallCoverage::choose(Index v) {
 
 Index BallCoverage::cover_known(Index v) {
   Index count = 0;
-  for (Index w = 0; w < words_; ++w) {
-    auto& uncovered = uncovered_[static_cast<std::size_t>(w)];
-    count += std::popcount(cover_of(v)[w] & uncovered);
-    uncovered &= ~cover_of(v)[w];
+  for (std::size_t block = 0; block < cover_.size(); ++block) {
+    const std::uint64_t* const cover = cover_[block].data() + v * kWords;
+    std::uint64_t* const uncovered = uncovered_.data() + block * kWords;
+    for (Index w = 0; w < kWords; ++w) {
+      count += std::popcount(cover[w] & uncovered[w]);
+      uncovered[w] &= ~cover[w];
+    }
   }
   return count;
 }
@@ -111,6 +116,8 @@ Index BallCoverage::cover_around(const std::vector<Index>& nodes) {
   std::vector<Index> counts(static_cast<std::size_t>((n + kRound - 1) / kRound));
   // Few nodes at a time, so that what one of them covers is not searched again for the next.
   for (std::size_t begin = 0; begin < nodes.size(); begin += kRows) {
+    report(progress_,
+           {"compress", static_cast<Index>(begin), static_cast<Index>(nodes.size()), "covered"});
     const auto end = std::min(nodes.size(), begin + static_cast<std::size_t>(kRows));
     const graph::RangeSearch::Points centres =
         search_.points({nodes.begin() + static_cast<std::ptrdiff_t>(begin),

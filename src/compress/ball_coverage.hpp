@@ -16,7 +16,7 @@ namespace ecseq::compress {
 /// each for N / M nodes. What is covered is followed on all nodes.
 class BallCoverage : public GreedyObjective {
  public:
-  /// smooth: [N, h], kept; witnesses: increasing.
+  /// smooth: [N, h]; witnesses: increasing; progress is kept.
   BallCoverage(const graph::NormalizedAdjacency& adjacency, const Matrix<float>& smooth,
                double radius, std::vector<Index> witnesses, int threads,
                const ProgressCallback& progress);
@@ -26,8 +26,7 @@ class BallCoverage : public GreedyObjective {
 
  private:
   bool exact() const { return witnesses_.size() == covered_.size(); }
-  const std::uint64_t* cover_of(Index v) const { return cover_.data() + v * words_; }
-  void cover_witnesses(const ProgressCallback& progress);
+  void cover_witnesses();
   /// Marks what lies within the radius of the nodes; returns how many were not marked.
   Index cover_around(const std::vector<Index>& nodes);
   /// The same from the bits of v, where every node is a witness.
@@ -37,11 +36,11 @@ class BallCoverage : public GreedyObjective {
   graph::RangeSearch search_;
   std::vector<Index> witnesses_;
   int threads_;
-  Index words_;                                   ///< 64-bit words of M bits
-  std::vector<std::uint64_t> cover_;              ///< [N, words], what each covers
-  std::vector<std::uint64_t> uncovered_;          ///< [words], of the witnesses
-  std::vector<unsigned char> is_witness_;         ///< [N]
-  std::vector<unsigned char> covered_, reached_;  ///< [N]; reached: influenced by a chosen node
+  const ProgressCallback& progress_;
+  std::vector<std::vector<std::uint64_t>> cover_;  ///< [M / 2048], each [N, 32]: what each covers
+  std::vector<std::uint64_t> uncovered_;           ///< [32 M / 2048], bits of the witnesses
+  std::vector<unsigned char> is_witness_;          ///< [N]
+  std::vector<unsigned char> covered_, reached_;   ///< [N]; reached: influenced by a chosen node
   Marks marks_;
 };
 

@@ -91,6 +91,8 @@ Compression by_grain(const Job& job) {
   return job.with_graph([&](const graph::SparseGraph& graph) {
     auto options = job.common<GrainOptions>();
     options.radius = job.options.radius;
+    options.diversity = job.options.diversity;
+    options.max_bytes = job.options.max_bytes;
     return grain(job.input.x, job.input.labels, graph, options, job.progress).compression;
   });
 }

@@ -76,8 +76,11 @@ GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::Sp
   const int threads = resolve_threads(options.num_threads);
   const graph::NormalizedAdjacency adjacency(graph);
   Matrix<float> once, smooth;
+  report(progress, {"compress", 0, 2, "smoothing"});
   adjacency.propagate(x.eigen(), 0.0F, 1.0F, threads, once);
+  report(progress, {"compress", 1, 2, "smoothing"});
   adjacency.propagate(once, 0.0F, 1.0F, threads, smooth);
+  once.resize(0, 0);
 
   GrainResult out;
   out.distance_scale = sampled_distance(smooth, options.scale_quantile, options.seed);

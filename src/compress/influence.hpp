@@ -48,43 +48,39 @@ void visit_influenced(const graph::NormalizedAdjacency& adjacency, Index v, Mark
 template <class T>
 inline constexpr Index kFoldWidth = 256 / static_cast<Index>(sizeof(T));
 
-/// to[v] = the rows of `from` folded over the nodes that v influences: hop by hop, which needs a
-/// fold that may take a row twice, such as a minimum. fold(sum, row) changes the first.
-/// from: [N, kFoldWidth], used up; to: N rows of `width` <= kFoldWidth, each `stride` behind the
-/// one before.
+/// rows[v] = the rows folded over the nodes that v influences: hop by hop, which needs a fold that
+/// may take a row twice, such as a minimum. fold(sum, row) changes the first.
+/// rows: [N, kFoldWidth]; scratch: anything.
 template <class T, class Fold>
-void fold_influenced(const graph::NormalizedAdjacency& adjacency, std::vector<T>& from,
-                     const Fold& fold, int threads, const ProgressCallback& progress, T* to,
-                     Index width, Index stride) {
+void fold_influenced(const graph::NormalizedAdjacency& adjacency, const Fold& fold, int threads,
+                     const ProgressCallback& progress, std::vector<T>& rows,
+                     std::vector<T>& scratch) {
   constexpr Index kChunk = 512, kRound = 32 * kChunk, kWidth = kFoldWidth<T>;
   constexpr std::size_t kAhead = 4;  // rows whose place is unknown to the processor until then
   const Index n = adjacency.size();
-  const auto hop = [&](const T* source, T* target, Index used, Index target_stride) {
+  scratch.resize(rows.size());
+  for (int hop = 0; hop < 2; ++hop) {
     for (Index first = 0; first < n; first += kRound) {
       report(progress, {"compress", first, n, "influence"});
       parallel_chunks(std::min(kRound, n - first), kChunk, threads, [&](Index begin, Index end) {
         for (Index i = first + begin; i < first + end; ++i) {
           T sum[kWidth];
-          std::copy_n(source + i * kWidth, kWidth, sum);
+          std::copy_n(rows.data() + i * kWidth, kWidth, sum);
           const auto columns = adjacency.columns_of(i);
           for (std::size_t e = 0; e < columns.size(); ++e) {
             if (e + kAhead < columns.size()) {
-              const char* const ahead =
-                  reinterpret_cast<const char*>(source + columns[e + kAhead] * kWidth);
-              for (int line = 0; line < 4; ++line) __builtin_prefetch(ahead + 64 * line);
+              const T* const ahead = rows.data() + columns[e + kAhead] * kWidth;
+              for (Index k = 0; k < kWidth; k += kWidth / 4) __builtin_prefetch(ahead + k);
             }
-            const T* const row = source + columns[e] * kWidth;
+            const T* const row = rows.data() + columns[e] * kWidth;
             for (Index k = 0; k < kWidth; ++k) fold(sum[k], row[k]);
           }
-          std::copy_n(sum, used, target + i * target_stride);
+          std::copy_n(sum, kWidth, scratch.data() + i * kWidth);
         }
       });
     }
-  };
-  std::vector<T> once(from.size());
-  hop(from.data(), once.data(), kWidth, kWidth);
-  from.swap(once);
-  hop(from.data(), to, width, stride);
+    rows.swap(scratch);
+  }
 }
 
 }  // namespace ecseq::compress

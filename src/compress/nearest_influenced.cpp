@@ -19,24 +19,24 @@ NearestInfluenced::NearestInfluenced(const graph::NormalizedAdjacency& adjacency
                                      const std::vector<Index>& witnesses, int threads,
                                      const ProgressCallback& progress)
     : adjacency_(adjacency),
-      n_witnesses_(static_cast<Index>(witnesses.size())),
-      distance_(static_cast<std::size_t>(smooth.rows() * n_witnesses_)),
+      n_witnesses_(static_cast<double>(witnesses.size())),
       nearest_(witnesses.size(), 1.0F),
       reached_(static_cast<std::size_t>(smooth.rows())),
       marks_(smooth.rows()) {
   const Index n = smooth.rows();
   const auto inverse = static_cast<float>(scale > 0.0 ? 1.0 / scale : 0.0);
-  std::vector<float> block(static_cast<std::size_t>(n * kBlock));
-  for (Index begin = 0; begin < n_witnesses_; begin += kBlock) {
-    const Index width = std::min(kBlock, n_witnesses_ - begin);
+  const auto m = static_cast<Index>(witnesses.size());
+  std::vector<float> scratch;
+  for (Index begin = 0; begin < m; begin += kBlock) {
+    const Index width = std::min(kBlock, m - begin);
     const std::vector<Index> part(witnesses.begin() + begin, witnesses.begin() + begin + width);
     const Matrix<float> points = take_rows<float>(smooth, part).transpose();  // [h, width]
+    std::vector<float> block(static_cast<std::size_t>(n * kBlock));
     for (Index first = 0; first < n; first += kRound) {
-      report(progress, {"compress", begin, n_witnesses_, "distances"});
+      report(progress, {"compress", begin, m, "distances"});
       parallel_chunks(std::min(kRound, n - first), kRows, threads, [&](Index from, Index to) {
         for (Index i = first + from; i < first + to; ++i) {
           Eigen::Map<Eigen::Array<float, 1, Eigen::Dynamic>> out(block.data() + i * kBlock, width);
-          out.setZero();
           for (Index k = 0; k < points.rows(); ++k) {
             out += (points.row(k).array() - smooth(i, k)).square();
           }
@@ -45,9 +45,11 @@ NearestInfluenced::NearestInfluenced(const graph::NormalizedAdjacency& adjacency
       });
     }
     fold_influenced(
-        adjacency_, block, [](float& least, float d) { least = std::min(least, d); }, threads,
-        progress, distance_.data() + begin, width, n_witnesses_);
+        adjacency, [](float& least, float d) { least = std::min(least, d); }, threads, progress,
+        block, scratch);
+    distance_.push_back(std::move(block));
   }
+  nearest_.resize(distance_.size() * kBlock);
 }
 
 double NearestInfluenced::gain(Index v, Marks& marks) const {
@@ -55,26 +57,32 @@ double NearestInfluenced::gain(Index v, Marks& marks) const {
   visit_influenced(adjacency_, v, marks, [&](Index u) {
     influenced += static_cast<Index>(reached_[static_cast<std::size_t>(u)] == 0);
   });
-  const float* const distance = distance_.data() + v * n_witnesses_;
-  // In sixteen parts, which the compiler may add up side by side.
-  constexpr Index kParts = 16;
-  double parts[kParts] = {};
-  for (Index w = 0; w < n_witnesses_; ++w) {
-    parts[w % kParts] += std::max(0.0F, nearest_[static_cast<std::size_t>(w)] - distance[w]);
-  }
   double nearer = 0.0;
-  for (const double part : parts) nearer += part;
+  for (std::size_t block = 0; block < distance_.size(); ++block) {
+    const float* const distance = distance_[block].data() + v * kBlock;
+    const float* const nearest = nearest_.data() + block * kBlock;
+    // In parts, which the compiler may add up side by side.
+    constexpr Index kParts = 16;
+    double parts[kParts] = {};
+    for (Index w = 0; w < kBlock; w += kParts) {
+      for (Index p = 0; p < kParts; ++p) {
+        parts[p] += std::max(0.0F, nearest[w + p] - distance[w + p]);
+      }
+    }
+    for (const double part : parts) nearer += part;
+  }
   return static_cast<double>(influenced) / static_cast<double>(reached_.size()) +
-         nearer / static_cast<double>(n_witnesses_);
+         nearer / n_witnesses_;
 }
 
 double NearestInfluenced::choose(Index v) {
   const double added = gain(v, marks_);
   visit_influenced(adjacency_, v, marks_,
                    [&](Index u) { reached_[static_cast<std::size_t>(u)] = 1; });
-  for (Index w = 0; w < n_witnesses_; ++w) {
-    auto& nearest = nearest_[static_cast<std::size_t>(w)];
-    nearest = std::min(nearest, distance_[static_cast<std::size_t>(v * n_witnesses_ + w)]);
+  for (std::size_t block = 0; block < distance_.size(); ++block) {
+    const float* const distance = distance_[block].data() + v * kBlock;
+    float* const nearest = nearest_.data() + block * kBlock;
+    for (Index w = 0; w < kBlock; ++w) nearest[w] = std::min(nearest[w], distance[w]);
   }
   return added;
 }

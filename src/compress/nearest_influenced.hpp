@@ -23,9 +23,11 @@ class NearestInfluenced : public GreedyObjective {
 
  private:
   const graph::NormalizedAdjacency& adjacency_;
-  Index n_witnesses_;
-  std::vector<float> distance_;         ///< [N, M], of each witness from what each influences
-  std::vector<float> nearest_;          ///< [M], from what the chosen ones influence
+  double n_witnesses_;
+  /// [M / 64], each [N, 64]: distances of witnesses from what each node influences
+  std::vector<std::vector<float>> distance_;
+  std::vector<float>
+      nearest_;  ///< [M, to whole blocks], from what the chosen ones influence; 0 at the end
   std::vector<unsigned char> reached_;  ///< [N], influenced by a chosen node
   Marks marks_;
 };

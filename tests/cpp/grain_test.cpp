@@ -35,31 +35,60 @@ GrainOptions with_k(Index k, double radius = 0.05) {
   return options;
 }
 
-/// cover[v] = the nodes that v covers, from dense matrices.
-std::vector<std::set<Index>> dense_covers(const Matrix<float>& x, const graph::SparseGraph& graph,
-                                          double radius) {
-  const Index n = x.rows();
-  Eigen::MatrixXd a = Eigen::MatrixXd::Identity(n, n);
-  for (Index i = 0; i < n; ++i) {
-    const auto neighbors = graph.neighbors_of(i);
-    for (std::size_t e = 0; e < neighbors.size(); ++e) a(i, neighbors[e]) = graph.weights_of(i)[e];
-  }
-  const Eigen::VectorXd root = a.rowwise().sum().cwiseSqrt().cwiseInverse();
-  const Eigen::MatrixXd normalized = root.asDiagonal() * a * root.asDiagonal();
-  const Eigen::MatrixXd two_hops = normalized * normalized;
-  const Eigen::MatrixXd smooth = two_hops * x.cast<double>();
-  std::vector<std::set<Index>> covers(static_cast<std::size_t>(n));
-  for (Index v = 0; v < n; ++v) {
-    for (Index u = 0; u < n; ++u) {
-      if (!(two_hops(v, u) > 0.0)) continue;
-      for (Index w = 0; w < n; ++w) {
-        if ((smooth.row(u) - smooth.row(w)).norm() <= radius) {
-          covers[static_cast<std::size_t>(v)].insert(w);
-        }
+/// A_hat^2 and A_hat^2 X from dense matrices.
+struct Dense {
+  Eigen::MatrixXd two_hops, smooth;
+
+  Dense(const Matrix<float>& x, const graph::SparseGraph& graph) {
+    const Index n = x.rows();
+    Eigen::MatrixXd a = Eigen::MatrixXd::Identity(n, n);
+    for (Index i = 0; i < n; ++i) {
+      const auto neighbors = graph.neighbors_of(i);
+      for (std::size_t e = 0; e < neighbors.size(); ++e) {
+        a(i, neighbors[e]) = graph.weights_of(i)[e];
       }
     }
+    const Eigen::VectorXd root = a.rowwise().sum().cwiseSqrt().cwiseInverse();
+    const Eigen::MatrixXd normalized = root.asDiagonal() * a * root.asDiagonal();
+    two_hops = normalized * normalized;
+    smooth = two_hops * x.cast<double>();
   }
-  return covers;
+  Index size() const { return two_hops.rows(); }
+  std::vector<Index> influenced_by(Index v) const {
+    std::vector<Index> nodes;
+    for (Index u = 0; u < size(); ++u) {
+      if (two_hops(v, u) > 0.0) nodes.push_back(u);
+    }
+    return nodes;
+  }
+  double distance(Index u, Index w) const { return (smooth.row(u) - smooth.row(w)).norm(); }
+};
+
+struct Picks {
+  std::vector<Index> chosen;
+  std::vector<double> gains;
+};
+
+/// Chooses the highest gain(v), the lower v on ties, among all v each time.
+template <class Gain, class Choose>
+Picks brute_force(Index n, std::size_t k, const Gain& gain, const Choose& choose) {
+  Picks picks;
+  while (picks.chosen.size() < k) {
+    Index best = -1;
+    double most = 0.0;
+    for (Index v = 0; v < n; ++v) {
+      const double own = gain(v);
+      if (own > most) {
+        most = own;
+        best = v;
+      }
+    }
+    if (best < 0) break;
+    choose(best);
+    picks.chosen.push_back(best);
+    picks.gains.push_back(most);
+  }
+  return picks;
 }
 
 TEST(Grain, ChoosesWhatBruteForceGreedyChooses) {
@@ -68,32 +97,126 @@ TEST(Grain, ChoosesWhatBruteForceGreedyChooses) {
       const Matrix<float> x = random_rows(250, 3, 1);
       const graph::SparseGraph graph = near_graph(x, neighbors);
       const GrainResult result = grain(x, one_label(250), graph, with_k(60, radius));
-      const auto covers = dense_covers(x, graph, radius * result.distance_scale);
-      std::set<Index> covered;
-      std::vector<Index> chosen;
-      std::vector<double> gains;
-      while (chosen.size() < 60) {
-        Index best = -1, most = 0;
-        for (Index v = 0; v < 250; ++v) {
-          Index gain = 0;
-          for (const Index w : covers[static_cast<std::size_t>(v)]) {
-            gain += static_cast<Index>(covered.count(w) == 0);
-          }
-          if (gain > most) {
-            most = gain;
-            best = v;
+      EXPECT_EQ(result.n_witnesses, 250);
+      const Dense dense(x, graph);
+      std::vector<std::set<Index>> covers(250);
+      for (Index v = 0; v < 250; ++v) {
+        for (const Index u : dense.influenced_by(v)) {
+          for (Index w = 0; w < 250; ++w) {
+            if (dense.distance(u, w) <= radius * result.distance_scale) {
+              covers[static_cast<std::size_t>(v)].insert(w);
+            }
           }
         }
-        if (best < 0) break;
-        chosen.push_back(best);
-        gains.push_back(static_cast<double>(most));
-        const auto& cover = covers[static_cast<std::size_t>(best)];
-        covered.insert(cover.begin(), cover.end());
       }
-      ASSERT_GT(chosen.size(), 3U);
-      EXPECT_EQ(result.chosen, chosen);
-      EXPECT_EQ(result.gains, gains);
+      std::set<Index> covered;
+      const Picks picks = brute_force(
+          250, 60,
+          [&](Index v) {
+            const auto& cover = covers[static_cast<std::size_t>(v)];
+            return static_cast<double>(std::count_if(
+                cover.begin(), cover.end(), [&](Index w) { return covered.count(w) == 0; }));
+          },
+          [&](Index v) {
+            const auto& cover = covers[static_cast<std::size_t>(v)];
+            covered.insert(cover.begin(), cover.end());
+          });
+      ASSERT_GT(picks.chosen.size(), 3U);
+      EXPECT_EQ(result.chosen, picks.chosen);
+      EXPECT_EQ(result.gains, picks.gains);
     }
+  }
+}
+
+TEST(Grain, WithNearestDistancesChoosesWhatBruteForceGreedyChooses) {
+  for (const Index neighbors : {1, 4}) {
+    const Matrix<float> x = random_rows(220, 3, 6);
+    const graph::SparseGraph graph = near_graph(x, neighbors);
+    GrainOptions options = with_k(30);
+    options.diversity = "nearest";
+    options.scale_quantile = 0.8;  // so that some distances are cut off
+    const GrainResult result = grain(x, one_label(220), graph, options);
+    EXPECT_EQ(result.n_witnesses, 220);
+    const Dense dense(x, graph);
+    // nearest(v, w): from w to what v influences.
+    Eigen::MatrixXd nearest = Eigen::MatrixXd::Ones(220, 220);
+    for (Index v = 0; v < 220; ++v) {
+      for (const Index u : dense.influenced_by(v)) {
+        for (Index w = 0; w < 220; ++w) {
+          nearest(v, w) = std::min(nearest(v, w), dense.distance(u, w) / result.distance_scale);
+        }
+      }
+    }
+    Eigen::RowVectorXd so_far = Eigen::RowVectorXd::Ones(220);
+    std::set<Index> influenced;
+    const Picks picks = brute_force(
+        220, 30,
+        [&](Index v) {
+          const std::vector<Index> own = dense.influenced_by(v);
+          const auto fresh = std::count_if(own.begin(), own.end(),
+                                           [&](Index u) { return influenced.count(u) == 0; });
+          const double nearer = (so_far - nearest.row(v)).cwiseMax(0.0).sum();
+          return (static_cast<double>(fresh) + nearer) / 220.0;
+        },
+        [&](Index v) {
+          const std::vector<Index> own = dense.influenced_by(v);
+          influenced.insert(own.begin(), own.end());
+          so_far = so_far.cwiseMin(nearest.row(v)).eval();
+        });
+    EXPECT_EQ(result.chosen, picks.chosen);
+    ASSERT_EQ(result.gains.size(), picks.gains.size());
+    for (std::size_t j = 0; j < picks.gains.size(); ++j) {
+      EXPECT_NEAR(result.gains[j], picks.gains[j], 1e-6);
+    }
+  }
+}
+
+/// Clusters of unequal size and spread.
+Matrix<float> clusters(Index n, std::uint64_t seed) {
+  Matrix<float> x = 0.15F * random_rows(n, 3, seed);
+  const Matrix<float> centre = 3.0F * random_rows(30, 3, seed + 1);
+  for (Index i = 0; i < n; ++i) x.row(i) += centre.row(i % 30 * (i % 30) / 30);
+  return x;
+}
+
+TEST(Grain, OnWitnessesComesNearTheExactChoice) {
+  const Matrix<float> x = clusters(6000, 7);
+  const graph::SparseGraph graph = near_graph(x, 5);
+  for (const std::string diversity : {"ball", "nearest"}) {
+    GrainOptions options = with_k(40, 0.02);
+    options.diversity = diversity;
+    const GrainResult exact = grain(x, one_label(6000), graph, options);
+    options.max_bytes = diversity == "ball" ? 6000 * 600 / 8 : 4 * 6000 * 600;
+    const GrainResult sampled = grain(x, one_label(6000), graph, options);
+    EXPECT_EQ(exact.n_witnesses, 6000);
+    EXPECT_EQ(sampled.n_witnesses, 600);
+    EXPECT_NE(sampled.chosen, exact.chosen);
+    const auto value = [](const GrainResult& result) {
+      return std::accumulate(result.gains.begin(), result.gains.end(), 0.0);
+    };
+    EXPECT_GT(value(sampled), 0.93 * value(exact)) << diversity;
+    options.seed = 1;
+    EXPECT_NE(grain(x, one_label(6000), graph, options).chosen, sampled.chosen);
+  }
+}
+
+TEST(Grain, OnWitnessesCountsWhatIsCoveredExactly) {
+  const Matrix<float> x = random_rows(400, 3, 9);
+  const graph::SparseGraph graph = near_graph(x, 2);
+  GrainOptions options = with_k(25, 0.1);
+  options.max_bytes = 400 * 64 / 8;
+  const GrainResult result = grain(x, one_label(400), graph, options);
+  ASSERT_EQ(result.n_witnesses, 64);
+  const Dense dense(x, graph);
+  std::set<Index> covered;
+  for (std::size_t j = 0; j < result.chosen.size(); ++j) {
+    const auto before = static_cast<double>(covered.size());
+    for (const Index u : dense.influenced_by(result.chosen[j])) {
+      for (Index w = 0; w < 400; ++w) {
+        if (dense.distance(u, w) <= 0.1 * result.distance_scale) covered.insert(w);
+      }
+    }
+    EXPECT_EQ(result.gains[j], static_cast<double>(covered.size()) - before);
   }
 }
 
@@ -154,15 +277,23 @@ TEST(Grain, PassesOverDuplicatesOfChosenRows) {
 TEST(Grain, IsTheSameForEveryThreadCount) {
   const Matrix<float> x = random_rows(4000, 5, 4);
   const graph::SparseGraph graph = near_graph(x, 4);
-  GrainOptions options = with_k(50);
-  options.num_threads = 1;
-  const GrainResult one = grain(x, one_label(4000), graph, options);
-  options.num_threads = 2;
-  const GrainResult two = grain(x, one_label(4000), graph, options);
-  EXPECT_EQ(one.chosen, two.chosen);
-  EXPECT_EQ(one.gains, two.gains);
-  EXPECT_EQ(one.compression.assignment, two.compression.assignment);
-  EXPECT_TRUE(std::is_sorted(one.gains.rbegin(), one.gains.rend()));
+  for (const std::string diversity : {"ball", "nearest"}) {
+    for (const Index max_bytes : {Index{1} << 30, Index{1} << 18}) {
+      GrainOptions options = with_k(50);
+      options.diversity = diversity;
+      options.max_bytes = max_bytes;
+      options.num_threads = 1;
+      const GrainResult one = grain(x, one_label(4000), graph, options);
+      options.num_threads = 2;
+      const GrainResult two = grain(x, one_label(4000), graph, options);
+      EXPECT_EQ(one.n_witnesses == 4000, max_bytes == Index{1} << 30);
+      EXPECT_EQ(one.chosen, two.chosen);
+      EXPECT_EQ(one.gains, two.gains);
+      EXPECT_EQ(one.compression.assignment, two.compression.assignment);
+      if (one.n_witnesses < 4000) continue;
+      EXPECT_TRUE(std::is_sorted(one.gains.rbegin(), one.gains.rend()));
+    }
+  }
 }
 
 TEST(Grain, RefusesAndStops) {
