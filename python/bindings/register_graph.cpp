@@ -66,6 +66,8 @@ void register_graph(py::module_& m) {
         read(given, "weight", options.weight);
         read(given, "metric", options.search.metric);
         read(given, "approximate_above", options.search.approximate_above);
+        read(given, "index", options.search.index);
+        read(given, "recall", options.search.recall);
         read(given, "seed", options.search.seed);
         read(given, "num_threads", options.search.num_threads);
         const ProgressCallback callback = to_progress(progress);

@@ -22,7 +22,9 @@ def knn_graph(
     *,
     metric: str = "euclidean",
     weight: str = "gaussian",
-    approximate: bool | None = None,
+    approximate: bool | str | None = None,
+    recall: float = 0.95,
+    return_recall: bool = False,
     random_state: int = 0,
     num_threads: int | None = None,
     verbose: Verbose = False,
@@ -35,13 +37,17 @@ def knn_graph(
     weight : {"gaussian", "similarity", "one"}
         Of an edge of length d: exp(-d^2 / (2 s^2)), s being the median distance of the farthest
         neighbour taken; 1 / (1 + d); or 1.
-    approximate : bool, optional
-        Search in the cells of a coarse k-means instead of everywhere, as many as give a recall of
-        0.95 on a sample; None: for more than 200,000 rows.
+    approximate : {"cells", "hnsw"} or bool, optional
+        Search not everywhere but in the cells of a coarse k-means, or in FAISS's HNSW, which is
+        built on one thread. True: "cells"; None: "cells" for more than 200,000 rows.
+    recall : float
+        Share of the true neighbours that an approximate search has to find on a sample of rows.
+    return_recall : bool
+        Also return the share found: 1 if the search was exact.
 
     Returns
     -------
-    scipy.sparse.csr_matrix [n, n]
+    scipy.sparse.csr_matrix [n, n], or (that, recall)
     """
     matrix = finite_matrix(X)
     options: dict[str, Any] = {
@@ -49,15 +55,18 @@ def knn_graph(
         "weight": weight,
         "seed": int(random_state),
         "num_threads": threads(num_threads),
+        "recall": float(recall),
     }
     if approximate is not None:
         options["approximate_above"] = 0 if approximate else 2**62
+    if isinstance(approximate, str):
+        options["index"] = approximate
     progress = as_progress(verbose)
     try:
-        graph, _ = _core.knn_graph(matrix, positive(n_neighbors, "n_neighbors"), options, progress)
+        graph, found = _core.knn_graph(matrix, positive(n_neighbors, "n_neighbors"), options, progress)
     finally:
         close_progress(progress)
-    return to_scipy(graph)
+    return (to_scipy(graph), found) if return_recall else to_scipy(graph)
 
 
 def epsilon_graph(

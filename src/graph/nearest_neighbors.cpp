@@ -13,6 +13,7 @@
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
 #include "ecseq/core/sequences.hpp"
+#include "hnsw_index.hpp"
 #include "metric_space.hpp"
 
 namespace ecseq::graph {
@@ -20,6 +21,7 @@ namespace {
 
 constexpr Index kChunk = 512;    // rows whose lists of neighbours stay in the second-level cache
 constexpr Index kSample = 1000;  // rows on which recall is measured
+constexpr int kLeastEffort = 32, kMostEffort = 4096;  // of HNSW
 
 /// The k points of highest score seen so far, for each of `rows` rows.
 class TopLists {
@@ -188,11 +190,75 @@ void search_cells(const MetricSpace& space, Index k, const NeighborSearch& searc
   }
 }
 
+/// Share of the true neighbours of the sampled rows that HNSW meets.
+double hnsw_recall(const HnswIndex& index, const std::vector<Index>& sample,
+                   const std::vector<std::int32_t>& truth, Index k, int effort, int threads) {
+  const auto n = static_cast<Index>(sample.size());
+  std::vector<Index> hits(sample.size());
+  parallel_chunks(n, 64, threads, [&](Index begin, Index end) {
+    std::vector<std::int32_t> found(static_cast<std::size_t>((end - begin) * k));
+    index.nearest(sample.data() + begin, end - begin, k, effort, found.data());
+    for (Index s = begin; s < end; ++s) {
+      const auto* const own = found.data() + (s - begin) * k;
+      for (Index j = 0; j < k; ++j) {
+        hits[static_cast<std::size_t>(s)] +=
+            std::count(own, own + k, truth[static_cast<std::size_t>(s * k + j)]);
+      }
+    }
+  });
+  return static_cast<double>(std::accumulate(hits.begin(), hits.end(), Index{0})) /
+         static_cast<double>(n * k);
+}
+
+/// Cosine: rows of length 1 are in the same order by their distance.
+void search_hnsw(const MetricSpace& space, Index k, const NeighborSearch& search, int threads,
+                 const ProgressCallback& progress, NeighborTable& out) {
+  const Index n = space.rows().rows();
+  const HnswIndex index(space.rows(), progress);
+  const kernels::PackedDense points = space.pack(0, n);
+  std::vector<Index> sample = Rng(search.seed, 1).permutation(n);
+  sample.resize(static_cast<std::size_t>(std::min(n, kSample)));
+  std::vector<std::int32_t> truth(sample.size() * static_cast<std::size_t>(k));
+  parallel_chunks(static_cast<Index>(sample.size()), 64, threads, [&](Index begin, Index end) {
+    const TopLists lists = search_all(space, points, sample.data() + begin, end - begin, k);
+    for (Index s = begin; s < end; ++s) {
+      std::copy_n(lists.points(s - begin), k, truth.data() + s * k);
+    }
+  });
+  int effort = static_cast<int>(std::max<Index>(kLeastEffort, k + 1));
+  for (;; effort *= 2) {
+    report(progress, {"graph", 0, n, "effort " + std::to_string(effort)});
+    out.recall = hnsw_recall(index, sample, truth, k, effort, threads);
+    if (out.recall >= search.recall || 2 * effort > kMostEffort) break;
+  }
+  std::vector<Index> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), Index{0});
+  const Index round = kChunk * threads;
+  for (Index first = 0; first < n; first += round) {
+    report(progress, {"graph", first, n, ""});
+    parallel_chunks(std::min(round, n - first), kChunk, threads, [&](Index begin, Index end) {
+      const Index* queries = order.data() + first + begin;
+      std::vector<std::int32_t> found(static_cast<std::size_t>((end - begin) * k));
+      index.nearest(queries, end - begin, k, effort, found.data());
+      for (Index q = 0; q < end - begin; ++q) {
+        const std::int32_t* const own = found.data() + q * k;
+        if (own[k - 1] >= 0) {
+          write_neighbors(space, queries[q], own, out);
+        } else {  // a row that few links lead to
+          write_neighbors(space, queries[q], search_all(space, points, queries + q, 1, k).points(0),
+                          out);
+        }
+      }
+    });
+  }
+}
+
 }  // namespace
 
 NeighborTable nearest_neighbors(MatrixView<float> x, Index k, const NeighborSearch& search,
                                 const ProgressCallback& progress) {
   require_one_of("metric", search.metric, {"euclidean", "cosine"});
+  require_one_of("index", search.index, {"cells", "hnsw"});
   require_at_least("n_neighbors", k, 1);
   if (k >= x.rows) {
     throw InvalidArgument("n_neighbors: " + std::to_string(k) + " asked for, but a row has only " +
@@ -208,7 +274,9 @@ NeighborTable nearest_neighbors(MatrixView<float> x, Index k, const NeighborSear
   NeighborTable out;
   out.rows.resize(x.rows, k);
   out.distances.resize(x.rows, k);
-  if (x.rows > search.approximate_above) {
+  if (x.rows > search.approximate_above && search.index == "hnsw") {
+    search_hnsw(space, k, search, threads, progress, out);
+  } else if (x.rows > search.approximate_above) {
     search_cells(space, k, search, threads, progress, out);
   } else {
     search_exactly(space, k, threads, progress, out);

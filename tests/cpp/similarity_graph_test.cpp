@@ -90,9 +90,12 @@ TEST(NearestNeighbors, TiesAndDuplicatesGoToTheLowestRows) {
 
 TEST(NearestNeighbors, AreTheSameForEveryThreadCount) {
   const Matrix<float> x = random_rows(3000, 9, 2);
-  for (const Index approximate_above : {100'000, 0}) {
+  for (const std::string index : {"exact", "cells", "hnsw"}) {
     NeighborSearch search;
-    search.approximate_above = approximate_above;
+    if (index != "exact") {
+      search.approximate_above = 0;
+      search.index = index;
+    }
     search.num_threads = 1;
     const NeighborTable one = nearest_neighbors(x, 6, search);
     search.num_threads = 2;
@@ -105,34 +108,45 @@ TEST(NearestNeighbors, AreTheSameForEveryThreadCount) {
 
 TEST(NearestNeighbors, ApproximateOnesHaveTheRecallTheyReport) {
   const Matrix<float> x = random_rows(6000, 6, 3);
-  NeighborSearch search;
-  const NeighborTable exact = nearest_neighbors(x, 8, search);
-  search.approximate_above = 0;
-  for (const double wanted : {0.7, 0.95}) {
-    search.recall = wanted;
-    const NeighborTable found = nearest_neighbors(x, 8, search);
-    double hits = 0.0;
-    for (Index i = 0; i < x.rows(); ++i) {
-      std::set<Index> truth(exact.rows.row(i).begin(), exact.rows.row(i).end());
-      for (const Index j : found.rows.row(i)) hits += static_cast<double>(truth.count(j));
+  for (const std::string metric : {"euclidean", "cosine"}) {
+    NeighborSearch search;
+    search.metric = metric;
+    const NeighborTable exact = nearest_neighbors(x, 8, search);
+    search.approximate_above = 0;
+    for (const std::string index : {"cells", "hnsw"}) {
+      search.index = index;
+      for (const double wanted : {0.7, 0.95}) {
+        search.recall = wanted;
+        const NeighborTable found = nearest_neighbors(x, 8, search);
+        double hits = 0.0;
+        for (Index i = 0; i < x.rows(); ++i) {
+          std::set<Index> truth(exact.rows.row(i).begin(), exact.rows.row(i).end());
+          for (const Index j : found.rows.row(i)) hits += static_cast<double>(truth.count(j));
+        }
+        EXPECT_GE(found.recall, wanted);
+        EXPECT_NEAR(hits / static_cast<double>(exact.rows.size()), found.recall, 0.02);
+        if (index == "cells") {
+          EXPECT_LT(found.recall, 1.0);
+        }
+      }
     }
-    EXPECT_GE(found.recall, wanted);
-    EXPECT_LT(found.recall, 1.0);
-    EXPECT_NEAR(hits / static_cast<double>(exact.rows.size()), found.recall, 0.02);
   }
 }
 
 TEST(NearestNeighbors, ApproximateOnesAreFoundAmongDuplicates) {
   Matrix<float> x(500, 2);
   for (Index i = 0; i < 500; ++i) x.row(i).setConstant(static_cast<float>(i % 100));
-  NeighborSearch search;
-  search.approximate_above = 0;
-  const NeighborTable table = nearest_neighbors(x, 7, search);
-  for (Index i = 0; i < 500; ++i) {
-    std::set<Index> seen{i};
-    for (const Index j : table.rows.row(i)) EXPECT_TRUE(seen.insert(j).second);
-    EXPECT_EQ(table.distances(i, 3), 0.0F);
-    EXPECT_GT(table.distances(i, 4), 0.0F);
+  for (const std::string index : {"cells", "hnsw"}) {
+    NeighborSearch search;
+    search.approximate_above = 0;
+    search.index = index;
+    const NeighborTable table = nearest_neighbors(x, 7, search);
+    for (Index i = 0; i < 500; ++i) {
+      std::set<Index> seen{i};
+      for (const Index j : table.rows.row(i)) EXPECT_TRUE(seen.insert(j).second);
+      EXPECT_EQ(table.distances(i, 3), 0.0F);
+      EXPECT_GT(table.distances(i, 4), 0.0F);
+    }
   }
 }
 
@@ -143,6 +157,9 @@ TEST(NearestNeighbors, RefuseWhatTheyCannotSearch) {
   expect_refused([&] { nearest_neighbors(x, 0); }, "n_neighbors: expected at least 1, got 0");
   NeighborSearch search;
   search.metric = "manhattan";
+  EXPECT_THROW(nearest_neighbors(x, 2, search), InvalidArgument);
+  search = {};
+  search.index = "tree";
   EXPECT_THROW(nearest_neighbors(x, 2, search), InvalidArgument);
   search = {};
   search.recall = 0.0;
