@@ -111,8 +111,9 @@ void agc_100k(benchmark::State& state) {
   }
 }
 
-void grain_100k(benchmark::State& state) {
+void grain_100k(benchmark::State& state, const char* diversity) {
   compress::GrainOptions options;
+  options.diversity = diversity;
   options.n_representatives = kRepresentatives;
   options.num_threads = static_cast<int>(state.range(0));
   for (auto _ : state) {
@@ -134,7 +135,16 @@ BENCHMARK(nearest_100k_16)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRe
 BENCHMARK(faiss_nearest_100k_17)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(epsilon_graph_100k)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(agc_100k)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
-BENCHMARK(grain_100k)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK_CAPTURE(grain_100k, ball, "ball")
+    ->Arg(1)
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(grain_100k, nearest, "nearest")
+    ->Arg(1)
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 BENCHMARK(k_center_100k)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
 BENCHMARK(knn_graph_1m_16)->Arg(2)->Iterations(1)->Unit(benchmark::kMillisecond)->UseRealTime();
 

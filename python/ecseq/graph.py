@@ -63,7 +63,9 @@ def knn_graph(
         options["index"] = approximate
     progress = as_progress(verbose)
     try:
-        graph, found = _core.knn_graph(matrix, positive(n_neighbors, "n_neighbors"), options, progress)
+        graph, found = _core.knn_graph(
+            matrix, positive(n_neighbors, "n_neighbors"), options, progress
+        )
     finally:
         close_progress(progress)
     return (to_scipy(graph), found) if return_recall else to_scipy(graph)

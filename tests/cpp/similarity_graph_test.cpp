@@ -9,6 +9,7 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/graph/epsilon_graph.hpp"
 #include "ecseq/graph/knn_graph.hpp"
+#include "ecseq/graph/range_search.hpp"
 #include "expect_refused.hpp"
 
 namespace ecseq::graph {
@@ -268,6 +269,29 @@ TEST(EpsilonGraph, RefusesMoreEdgesThanItsBound) {
   options.max_edges = 190;
   EXPECT_EQ(epsilon_graph(x, 1.0, options).n_edges(), 190);
   EXPECT_THROW(epsilon_graph(x, -1.0), InvalidArgument);
+}
+
+TEST(RangeSearch, EqualsBruteForce) {
+  Matrix<float> x = random_rows(300, 5, 11, 3.0);
+  x.row(299) = x.row(0);
+  std::vector<Index> rows, numbers;
+  for (Index i = 0; i < 300; ++i) rows.push_back(i);
+  for (Index j = 0; j < 131; ++j) numbers.push_back((7 * j) % 300);
+  for (const double radius : {0.0, 1.1, 3.0, 100.0}) {
+    const RangeSearch search(x, radius);
+    const RangeSearch::Points points = search.points(numbers);
+    ASSERT_EQ(points.words(), 3);
+    std::vector<std::uint64_t> bits(300 * 3, ~std::uint64_t{0});
+    search.within(points, rows.data(), 300, bits.data());
+    for (Index i = 0; i < 300; ++i) {
+      for (Index j = 0; j < 192; ++j) {
+        const bool found = (bits[static_cast<std::size_t>(3 * i + j / 64)] >> (j % 64) & 1) != 0;
+        const bool expected = j < 131 && true_distance(x, i, numbers[static_cast<std::size_t>(j)],
+                                                       "euclidean") <= radius;
+        EXPECT_EQ(found, expected) << i << ' ' << j << ' ' << radius;
+      }
+    }
+  }
 }
 
 TEST(CorrelationGraph, EqualsBruteForce) {
