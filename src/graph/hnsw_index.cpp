@@ -43,13 +43,13 @@ HnswIndex::HnswIndex(const Matrix<float>& x, const ProgressCallback& progress)
 
 HnswIndex::~HnswIndex() = default;
 
-void HnswIndex::nearest(const Index* queries, Index n, Index k, int effort,
-                        std::int32_t* out) const {
+// Not by SearchParametersHNSW, beside which FAISS 1.7.3 still bounds its queue by this.
+void HnswIndex::set_effort(int effort) { faiss_->index.hnsw.efSearch = effort; }
+
+void HnswIndex::nearest(const Index* queries, Index n, Index k, std::int32_t* out) const {
   const faiss::IndexHNSWFlat& index = faiss_->index;
   const std::unique_ptr<faiss::DistanceComputer> distances(index.storage->get_distance_computer());
   faiss::VisitedTable visited(static_cast<int>(index.ntotal));
-  faiss::SearchParametersHNSW parameters;
-  parameters.efSearch = effort;
   // One more, for a row finds itself.
   const auto met = static_cast<std::size_t>(k) + 1;
   std::vector<faiss::Index::idx_t> rows(met);
@@ -59,8 +59,7 @@ void HnswIndex::nearest(const Index* queries, Index n, Index k, int effort,
     distances->set_query(x.data());
     std::fill(rows.begin(), rows.end(), -1);
     faiss::maxheap_heapify(met, found.data(), rows.data());
-    index.hnsw.search(*distances, static_cast<int>(met), rows.data(), found.data(), visited,
-                      &parameters);
+    index.hnsw.search(*distances, static_cast<int>(met), rows.data(), found.data(), visited);
     faiss::maxheap_reorder(met, found.data(), rows.data());
     Index kept = 0;
     for (std::size_t j = 0; j < met && kept < k; ++j) {

@@ -17,10 +17,11 @@ class HnswIndex {
   HnswIndex(const Matrix<float>& x, const ProgressCallback& progress);
   ~HnswIndex();
 
+  /// More rows are met with a higher one: FAISS's efSearch.
+  void set_effort(int effort);
   /// The rows near each of `queries`, without itself, nearest first, -1 where fewer than k were
-  /// met. More are met with a higher `effort`, FAISS's efSearch. out: [n, k]. On the calling
-  /// thread; other threads may call it at the same time.
-  void nearest(const Index* queries, Index n, Index k, int effort, std::int32_t* out) const;
+  /// met. out: [n, k]. On the calling thread; other threads may call it at the same time.
+  void nearest(const Index* queries, Index n, Index k, std::int32_t* out) const;
 
  private:
   struct Faiss;

@@ -192,12 +192,12 @@ void search_cells(const MetricSpace& space, Index k, const NeighborSearch& searc
 
 /// Share of the true neighbours of the sampled rows that HNSW meets.
 double hnsw_recall(const HnswIndex& index, const std::vector<Index>& sample,
-                   const std::vector<std::int32_t>& truth, Index k, int effort, int threads) {
+                   const std::vector<std::int32_t>& truth, Index k, int threads) {
   const auto n = static_cast<Index>(sample.size());
   std::vector<Index> hits(sample.size());
   parallel_chunks(n, 64, threads, [&](Index begin, Index end) {
     std::vector<std::int32_t> found(static_cast<std::size_t>((end - begin) * k));
-    index.nearest(sample.data() + begin, end - begin, k, effort, found.data());
+    index.nearest(sample.data() + begin, end - begin, k, found.data());
     for (Index s = begin; s < end; ++s) {
       const auto* const own = found.data() + (s - begin) * k;
       for (Index j = 0; j < k; ++j) {
@@ -214,7 +214,7 @@ double hnsw_recall(const HnswIndex& index, const std::vector<Index>& sample,
 void search_hnsw(const MetricSpace& space, Index k, const NeighborSearch& search, int threads,
                  const ProgressCallback& progress, NeighborTable& out) {
   const Index n = space.rows().rows();
-  const HnswIndex index(space.rows(), progress);
+  HnswIndex index(space.rows(), progress);
   const kernels::PackedDense points = space.pack(0, n);
   std::vector<Index> sample = Rng(search.seed, 1).permutation(n);
   sample.resize(static_cast<std::size_t>(std::min(n, kSample)));
@@ -228,7 +228,8 @@ void search_hnsw(const MetricSpace& space, Index k, const NeighborSearch& search
   int effort = static_cast<int>(std::max<Index>(kLeastEffort, k + 1));
   for (;; effort *= 2) {
     report(progress, {"graph", 0, n, "effort " + std::to_string(effort)});
-    out.recall = hnsw_recall(index, sample, truth, k, effort, threads);
+    index.set_effort(effort);
+    out.recall = hnsw_recall(index, sample, truth, k, threads);
     if (out.recall >= search.recall || 2 * effort > kMostEffort) break;
   }
   std::vector<Index> order(static_cast<std::size_t>(n));
@@ -239,7 +240,7 @@ void search_hnsw(const MetricSpace& space, Index k, const NeighborSearch& search
     parallel_chunks(std::min(round, n - first), kChunk, threads, [&](Index begin, Index end) {
       const Index* queries = order.data() + first + begin;
       std::vector<std::int32_t> found(static_cast<std::size_t>((end - begin) * k));
-      index.nearest(queries, end - begin, k, effort, found.data());
+      index.nearest(queries, end - begin, k, found.data());
       for (Index q = 0; q < end - begin; ++q) {
         const std::int32_t* const own = found.data() + q * k;
         if (own[k - 1] >= 0) {
