@@ -39,7 +39,7 @@ struct CoarseningOptions {
                                   ///< zeros, one per component, come free and count as one
   double eigen_tolerance = 1e-3;  ///< residual relative to the eigenvalue
   std::string eigen_solver = "chebyshev";  ///< or "spectra": see graph::nonzero_eigenpairs
-  int max_levels = 40;
+  int max_levels = 200;
   Index n_cases = 5;       ///< typical members kept per representative
   std::uint64_t seed = 0;  ///< of the eigensolver and of the relaxed vectors
   int num_threads = 0;     ///< the result does not depend on it
