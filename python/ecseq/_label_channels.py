@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecseq._labels import encode_labels, recode
 
+# More different numbers than this are counts or amounts, not classes.
+_MOST_CLASSES = 100
+
 
 @dataclass(frozen=True)
 class LabelChannels:
@@ -23,12 +26,17 @@ class LabelChannels:
 
     @staticmethod
     def of(y: ArrayLike | None, classes: ArrayLike | None = None) -> LabelChannels:
-        """What y is made of; classes: all there are, where y need not hold each of them."""
+        """What y is made of: classes, or real values where they are numbers and fractions are among
+        them, or more than 100 different ones. classes: all there are, where y need not hold each.
+        """
         if y is None:
             return LabelChannels(given=False, classes=None)
         known = None if classes is None else np.unique(np.asarray(classes))
+        labels = np.asarray(y)
         task = "auto" if known is None else "classification"
-        _, found, _ = encode_labels(np.asarray(y), task, known)
+        if known is None and labels.dtype.kind in "iuf" and _many_values(labels):
+            task = "regression"
+        _, found, _ = encode_labels(labels, task, known)
         return LabelChannels(given=True, classes=found)
 
     def encode(
@@ -55,3 +63,7 @@ class LabelChannels:
         """Sums [K, c] as shares of the classes [K, c], or mean values [K]."""
         shares: NDArray[np.float64] = sums / mass[:, None]
         return shares[:, 0] if self.classes is None else shares
+
+
+def _many_values(labels: NDArray[np.generic]) -> bool:
+    return len(labels) > _MOST_CLASSES and len(np.unique(labels)) > _MOST_CLASSES

@@ -59,7 +59,8 @@ class Compressor(BaseEstimator):
     def fit(self, X: ArrayLike, y: ArrayLike | None = None, graph: Any = None) -> Any:
         """Compress the rows of X [n, h].
 
-        y : labels [n], summed per representative, and what balanced compressors balance by.
+        y : labels [n], summed per representative, and what balanced compressors balance by:
+        classes, or real values if they are numbers with fractions or more than 100 different ones.
         graph : SciPy sparse matrix [n, n], for graph compressors, which build a graph of nearest
         neighbours without it.
         """

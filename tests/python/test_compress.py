@@ -171,6 +171,8 @@ def test_balanced_parts_of_real_values(blobs):
         pairs = np.unique(np.stack([fitted.assignment_, part], axis=1), axis=0)
         counts = np.bincount(pairs[:, 1])
         np.testing.assert_array_equal(counts, allocation or [4] * 5)
+    counts = np.random.default_rng(4).poisson(500, len(X))  # whole numbers, and no classes
+    assert compress.BalancedKMeans(20).fit(X, counts).representatives_.label_mix.shape == (20,)
     with pytest.raises(ValueError, match="dict is by class"):
         compress.BalancedKMeans(20, allocation={0: 3}).fit(X, y)
 
