@@ -25,7 +25,7 @@ compress::CompressorOptions to_options(const py::dict& given) {
   read(given, "max_power", options.max_power);
   read(given, "radius", options.radius);
   read(given, "diversity", options.diversity);
-  read(given, "max_bytes", options.max_bytes);
+  read(given, "max_witnesses", options.max_witnesses);
   read(given, "n_eigenpairs", options.n_eigenpairs);
   read(given, "n_cases", options.n_cases);
   read(given, "seed", options.seed);

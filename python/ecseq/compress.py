@@ -348,9 +348,9 @@ class Grain(Compressor):
         nearer all rows get to an influenced one; both as shares.
     radius : float
         Of a ball around a row of smoothed features, as a share of the distances between rows.
-    max_bytes : int
-        For what each row covers. By default balls are counted exactly for up to 131,072 rows and
-        distances for up to 23,170; with more rows, on a random sample of them that fits.
+    max_witnesses : int, optional
+        Gains are counted on all rows up to so many, exactly, and else on a random sample of so
+        many; None: 16,384 for balls, 1,024 for distances.
     n_neighbors : int
         Of the graph that is built where none is given.
     """
@@ -361,7 +361,7 @@ class Grain(Compressor):
         *,
         diversity: str = "ball",
         radius: float = 0.05,
-        max_bytes: int = 2**31,
+        max_witnesses: int | None = None,
         n_neighbors: int = 15,
         random_state: Any = 0,
         num_threads: int | None = None,
@@ -370,18 +370,19 @@ class Grain(Compressor):
         self.n_representatives = n_representatives
         self.diversity = diversity
         self.radius = radius
-        self.max_bytes = max_bytes
+        self.max_witnesses = max_witnesses
         self.n_neighbors = n_neighbors
         self.random_state = random_state
         self.num_threads = num_threads
         self.verbose = verbose
 
     def _options(self) -> dict[str, Any]:
+        witnesses = self.max_witnesses
         return {
             "method": "grain",
             "diversity": str(self.diversity),
             "radius": float(self.radius),
-            "max_bytes": positive(self.max_bytes, "max_bytes"),
+            "max_witnesses": 0 if witnesses is None else positive(witnesses, "max_witnesses"),
             "n_neighbors": positive(self.n_neighbors, "n_neighbors"),
         }
 

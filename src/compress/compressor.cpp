@@ -92,7 +92,7 @@ Compression by_grain(const Job& job) {
     auto options = job.common<GrainOptions>();
     options.radius = job.options.radius;
     options.diversity = job.options.diversity;
-    options.max_bytes = job.options.max_bytes;
+    options.max_witnesses = job.options.max_witnesses;
     return grain(job.input.x, job.input.labels, graph, options, job.progress).compression;
   });
 }

@@ -35,23 +35,22 @@ double sampled_distance(const Matrix<float>& x, double quantile, std::uint64_t s
   return distances[static_cast<std::size_t>(quantile * static_cast<double>(kSampledPairs - 1))];
 }
 
-/// Nodes on which gains are counted, increasing: as many as the memory holds, at random.
+/// Nodes on which gains are counted, increasing.
 std::vector<Index> choose_witnesses(Index n, const GrainOptions& options) {
-  const double bits = options.diversity == "ball" ? 1.0 : 32.0;
-  const double affordable =
-      8.0 * static_cast<double>(options.max_bytes) / (bits * static_cast<double>(n));
   std::vector<Index> witnesses(static_cast<std::size_t>(n));
   std::iota(witnesses.begin(), witnesses.end(), Index{0});
-  if (affordable >= static_cast<double>(n)) return witnesses;
+  const Index automatic = options.diversity == "ball" ? 16'384 : 1'024;
+  const Index wanted = options.max_witnesses > 0 ? options.max_witnesses : automatic;
+  if (n <= wanted) return witnesses;
   Rng(options.seed, 1).shuffle(witnesses);
-  witnesses.resize(static_cast<std::size_t>(std::max(1.0, affordable)));
+  witnesses.resize(static_cast<std::size_t>(wanted));
   std::sort(witnesses.begin(), witnesses.end());
   return witnesses;
 }
 
 void validate(const GrainOptions& options, MatrixView<float> x, const graph::SparseGraph& graph) {
   require_one_of("diversity", options.diversity, {"ball", "nearest"});
-  require_at_least("max_bytes", options.max_bytes, 1);
+  require_at_least("max_witnesses", options.max_witnesses, 0);
   if (!(options.radius >= 0.0 && options.radius <= 1.0)) {
     throw InvalidArgument("radius: expected a share in [0, 1], got " +
                           std::to_string(options.radius));
@@ -103,7 +102,13 @@ GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::Sp
   out.gains = std::move(choice.gains);
 
   out.compression = represent_by_rows(x, labels, out.chosen, options.n_cases, threads);
-  out.compression.report.iterations = static_cast<int>(out.chosen.size());
+  const auto n_chosen = static_cast<Index>(out.chosen.size());
+  if (n_chosen < options.n_representatives) {
+    out.compression.report.note =
+        "with " + std::to_string(n_chosen) + " rows chosen no other one adds anything: " +
+        (options.diversity == "ball" ? "all are covered" : "all are near");
+  }
+  out.compression.report.iterations = static_cast<int>(n_chosen);
   out.compression.report.requested = options.n_representatives;
   out.compression.report.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -410,7 +410,7 @@ TEST(Model, RefusesBadInputBeforeAnyWork) {
   });
   refuses("X has 4 features",
           [](Problem&, Problem& v, ModelOptions&) { v.x = v.x.leftCols(4).eval(); });
-  refuses("'kmeans', 'medoids'",
+  refuses("'kmeans', 'kron', 'medoids'",
           [](Problem&, Problem&, ModelOptions& o) { o.similarity->compressor = "magic"; });
   refuses("'knn', 'epsilon'",
           [](Problem&, Problem&, ModelOptions& o) { o.similarity->attach = "magic"; });

@@ -81,7 +81,7 @@ def test_more_representatives_than_distinct_rows(training: Embeddings) -> None:
 @pytest.mark.parametrize(
     ("option", "listed"),
     [
-        ({"compressor": "magic"}, "'kmeans', 'medoids'"),
+        ({"compressor": "magic"}, "'kmeans', 'kron', 'medoids'"),
         ({"attach": "magic"}, "'knn', 'epsilon'"),
         ({"gnn": "magic"}, "'sage_mean'"),
         ({"mode": "magic"}, "'targets', 'compressed', 'joint', 'pretrain'"),

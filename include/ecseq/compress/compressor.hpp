@@ -34,14 +34,14 @@ struct CompressorOptions {
   std::string init = "random";
   Matrix<float> centroids;
   bool spherical = false;
-  Index n_neighbors = 15;            ///< of the graph that is built
-  int power = 0;                     ///< agc: smoothing steps; 0 = chosen
-  int max_power = 60;                ///< agc
-  double radius = 0.05;              ///< grain: of a ball
-  std::string diversity = "ball";    ///< grain: see GrainOptions, as the next
-  Index max_bytes = Index{2} << 30;  ///< grain
-  Index n_eigenpairs = 10;           ///< coarsening by local variation
-  Index n_cases = 5;                 ///< typical members kept per representative
+  Index n_neighbors = 15;          ///< of the graph that is built
+  int power = 0;                   ///< agc: smoothing steps; 0 = chosen
+  int max_power = 60;              ///< agc
+  double radius = 0.05;            ///< grain: of a ball
+  std::string diversity = "ball";  ///< grain: see GrainOptions, as the next
+  Index max_witnesses = 0;         ///< grain
+  Index n_eigenpairs = 10;         ///< coarsening by local variation
+  Index n_cases = 5;               ///< typical members kept per representative
   std::uint64_t seed = 0;
   int num_threads = 0;  ///< the result does not depend on it
 };

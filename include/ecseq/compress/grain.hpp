@@ -13,16 +13,16 @@ namespace ecseq::compress {
 /// Grain (Zhang et al., "Grain: Improving data efficiency of graph neural networks via diversified
 /// influence maximization", VLDB 2021).
 struct GrainOptions {
-  Index n_representatives = 500;     ///< K; fewer where fewer nodes cover all
-  std::string diversity = "ball";    ///< "ball", the paper's ball-D, or "nearest", its NN-D
-  double radius = 0.05;              ///< ball: as a share of the distance scale
-  double scale_quantile = 0.99;      ///< distance scale: this quantile of the distances of random
-                                     ///< pairs, which no single outlier can stretch; 1 = largest
-  Index max_bytes = Index{2} << 30;  ///< for what each node covers; decides how many of the nodes
-                                     ///< are witnesses
-  Index n_cases = 5;                 ///< typical members kept per representative
-  std::uint64_t seed = 0;            ///< the random pairs and the witnesses
-  int num_threads = 0;               ///< the result does not depend on it
+  Index n_representatives = 500;   ///< K; fewer where fewer nodes cover all
+  std::string diversity = "ball";  ///< "ball", the paper's ball-D, or "nearest", its NN-D
+  double radius = 0.05;            ///< ball: as a share of the distance scale
+  double scale_quantile = 0.99;    ///< distance scale: this quantile of the distances of random
+                                   ///< pairs, which no single outlier can stretch; 1 = largest
+  Index max_witnesses = 0;  ///< nodes on which gains are counted; 0 = 16,384 ("ball") or 1,024
+                            ///< ("nearest")
+  Index n_cases = 5;        ///< typical members kept per representative
+  std::uint64_t seed = 0;   ///< the random pairs and the witnesses
+  int num_threads = 0;      ///< the result does not depend on it
 };
 
 struct GrainResult {
@@ -45,12 +45,11 @@ struct GrainResult {
 /// X as a chosen one is passed over. The representatives are the chosen rows of X, and every row
 /// goes to the nearest.
 ///
-/// The sums over nodes v are counted on M witnesses, all N nodes where max_bytes allows (N M / 8
-/// bytes for balls, 4 N M for distances: by default up to 131,072 and 23,170 nodes) and else a
-/// random sample, 17,179 and 536 of a million. A gain of g nodes then has a standard error of at
-/// most sqrt(N / (M g)) of itself; influence is counted exactly, and so are the balls of the nodes
-/// chosen. Where each choice gains at least a times the most, the set has at least 1 - e^-a of the
-/// best value (Goundan and Schulz, 2007).
+/// The sums over nodes v are counted on M witnesses: all nodes up to max_witnesses, exactly, and of
+/// more nodes a random sample. A gain of g nodes then has a standard error of at most
+/// sqrt(N g / M) ("nearest" counts influence exactly). Where each choice gains at least a times the
+/// most, the set has at least 1 - e^-a of the best value (Goundan and Schulz, 2007). Memory
+/// N M / 8 bytes for balls, 4 N M for distances.
 ///
 /// x: [N, h], finite, one row per node; labels: [N, channels]. Time O(N M h), and O(N h) for each
 /// node that the chosen ones influence if balls are sampled; no more where balls are large. Throws
