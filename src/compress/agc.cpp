@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "chosen_rows.hpp"
+#include "ecseq/compress/grouping.hpp"
 #include "ecseq/compress/kmeans.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
@@ -129,7 +130,7 @@ AgcResult agc(MatrixView<float> x, MatrixView<float> labels, const graph::Sparse
     out.power = power;
   }
   out.compression =
-      represent_by_means(x, labels, cluster, options.n_representatives, options.n_cases);
+      represent_grouping(x, labels, {std::move(cluster), {}}, options.n_cases, threads);
   out.compression.report.iterations = options.iterations;
   out.compression.report.requested = options.n_representatives;
   out.compression.report.seconds =

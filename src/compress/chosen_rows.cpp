@@ -55,43 +55,4 @@ Compression represent_by_rows(MatrixView<float> x, MatrixView<float> labels,
   return out;
 }
 
-Compression represent_by_means(MatrixView<float> x, MatrixView<float> labels,
-                               const std::vector<std::int64_t>& group, Index n_groups,
-                               Index n_cases) {
-  Matrix<double> sums = Matrix<double>::Zero(n_groups, x.cols);
-  std::vector<double> count(static_cast<std::size_t>(n_groups), 0.0);
-  for (Index i = 0; i < x.rows; ++i) {
-    const auto g = group[static_cast<std::size_t>(i)];
-    sums.row(g) += x.eigen().row(i).cast<double>();
-    count[static_cast<std::size_t>(g)] += 1.0;
-  }
-  Matrix<float> means(n_groups, x.cols);
-  for (Index g = 0; g < n_groups; ++g) {
-    const double members = count[static_cast<std::size_t>(g)];
-    means.row(g) = (sums.row(g) / (members > 0.0 ? members : 1.0)).cast<float>();
-  }
-  DistinctRows distinct(means);
-  std::vector<Index> kept;
-  std::vector<std::int64_t> number(static_cast<std::size_t>(n_groups), -1);
-  for (Index g = 0; g < n_groups; ++g) {
-    if (count[static_cast<std::size_t>(g)] == 0.0) continue;
-    auto& own = number[static_cast<std::size_t>(g)];
-    if (distinct.insert(g)) {
-      own = static_cast<std::int64_t>(kept.size());
-      kept.push_back(g);
-      continue;
-    }
-    for (std::size_t other = 0; own < 0; ++other) {
-      if (distinct.equal(kept[other], g)) own = static_cast<std::int64_t>(other);
-    }
-  }
-  Compression out;
-  out.representatives.vectors = take_rows<float>(means, kept);
-  for (const auto g : group) out.assignment.push_back(number[static_cast<std::size_t>(g)]);
-  describe(out.representatives, x, labels, out.assignment, n_cases);
-  out.report.objective = objective(out.representatives);
-  out.report.points_used = x.rows;
-  return out;
-}
-
 }  // namespace ecseq::compress

@@ -43,11 +43,4 @@ void require_compressible(MatrixView<float> x, MatrixView<float> labels, Index k
 Compression represent_by_rows(MatrixView<float> x, MatrixView<float> labels,
                               const std::vector<Index>& chosen, Index n_cases, int threads);
 
-/// Groups of rows as representatives, the means of their members: empty groups are left out and
-/// groups of equal means become one.
-/// group: [N], 0 .. n_groups - 1. Fills all but report.iterations and seconds.
-Compression represent_by_means(MatrixView<float> x, MatrixView<float> labels,
-                               const std::vector<std::int64_t>& group, Index n_groups,
-                               Index n_cases);
-
 }  // namespace ecseq::compress

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <string>
 
+#include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
@@ -300,13 +301,19 @@ Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
     out.report.requested += counts[g];
     centroids.push_back(std::move(part.representatives.vectors));
   }
-  out.representatives.vectors.resize(total, x.cols);
+  Grouping groups{std::move(out.assignment), Matrix<float>(total, x.cols)};
   Index row = 0;
   for (const auto& part : centroids) {
-    out.representatives.vectors.middleRows(row, part.rows()) = part;
+    groups.vectors.middleRows(row, part.rows()) = part;
     row += part.rows();
   }
-  describe(out.representatives, x, labels, out.assignment, options.n_cases);
+  const CompressionReport report = out.report;
+  out = represent_grouping(x, labels, groups, options.n_cases, options.num_threads);
+  out.report = report;
+  if (out.representatives.size() < total) {
+    out.report.note = std::to_string(total - out.representatives.size()) +
+                      " representatives were equal to one of another group and joined it";
+  }
   out.report.iterations = options.iterations;
   out.report.seconds = seconds_since(start);
   return out;

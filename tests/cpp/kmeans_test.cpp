@@ -280,6 +280,19 @@ TEST(BalancedKMeans, SharesRepresentativesBetweenGroups) {
   EXPECT_EQ(balanced_counts(10, {2, 3}), (std::vector<Index>{2, 3}));
 }
 
+TEST(BalancedKMeans, EqualRepresentativesOfTwoGroupsBecomeOne) {
+  Matrix<float> x(6, 1), labels(6, 1);
+  x << 0, 5, 9, 5, 20, 5;
+  labels << 0, 0, 0, 1, 1, 1;
+  const Compression result = balanced_kmeans(x, labels, {0, 0, 0, 1, 1, 1}, {3, 2}, with_k(5));
+  EXPECT_EQ(result.representatives.size(), 4);
+  EXPECT_EQ(result.assignment[1], result.assignment[3]);
+  EXPECT_EQ(result.representatives.mass[static_cast<std::size_t>(result.assignment[1])], 3.0);
+  EXPECT_EQ(result.report.requested, 5);
+  EXPECT_EQ(result.report.note,
+            "1 representatives were equal to one of another group and joined it");
+}
+
 TEST(BalancedKMeans, RepresentativesAreOfOneClassEach) {
   const Blobs blobs = make_blobs(1000, 4, 9, 7);
   std::vector<int> group(1000);

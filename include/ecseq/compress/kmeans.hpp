@@ -41,7 +41,8 @@ std::vector<Index> balanced_counts(Index total, const std::vector<Index>& distin
 /// One k-means per group (class, or quantile bin of a regression target), so that a rare class
 /// keeps representatives of its own (ECSeq: 100 positive, 400 negative).
 /// group: [N], 0 .. G-1; counts: [G], K per group, or empty for equal parts of
-/// options.n_representatives. options.centroids must be empty.
+/// options.n_representatives. options.centroids must be empty. Where two groups share a value their
+/// representatives may come out equal and are then one, of rows of both; the report's note says so.
 Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
                             const std::vector<int>& group, std::vector<Index> counts,
                             const KMeansOptions& options, const ProgressCallback& progress = {});
