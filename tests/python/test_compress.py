@@ -14,10 +14,12 @@ COMPRESSORS = [
     compress.BalancedKMeans(20),
     compress.AGC(20, power=3),
     compress.Grain(20),
+    compress.Grain(20, diversity="nearest"),
     compress.Coarsening(20),
     compress.Coarsening(20, method="variation_edges"),
     compress.Coarsening(20, method="heavy_edge"),
     compress.Coarsening(20, method="algebraic_jc"),
+    compress.Coarsening(20, method="kron"),
     compress.Random(20),
     compress.StratifiedRandom(20),
     compress.KCenter(20),
@@ -108,6 +110,21 @@ def test_knn_graph_is_the_brute_force_one(blobs, metric):
     assert found.diagonal().sum() == 0
 
 
+@pytest.mark.parametrize("approximate", ["cells", "hnsw"])
+def test_an_approximate_knn_graph_says_what_it_found(blobs, approximate):
+    X, _ = blobs
+    exact, recall = graph.knn_graph(X, 5, weight="one", return_recall=True)
+    assert recall == 1
+    found, recall = graph.knn_graph(
+        X, 5, weight="one", approximate=approximate, recall=0.9, return_recall=True
+    )
+    assert 0.9 <= recall <= 1
+    shared = exact.multiply(found).nnz / exact.nnz
+    assert shared == pytest.approx(recall, abs=0.05)
+    with pytest.raises(ValueError, match="is not one of"):
+        graph.knn_graph(X, 5, approximate="magic")
+
+
 def test_epsilon_and_correlation_graphs(blobs):
     X, _ = blobs
     found = graph.epsilon_graph(X, 2.0)
@@ -184,3 +201,17 @@ def test_far_from_the_origin(blobs):
     far = compress.KMeans(10, init="kmeans++").fit(X + 20_000)
     assert far.report_["objective"] == pytest.approx(near.report_["objective"], rel=0.05)
     np.testing.assert_array_equal(far.transform(X + 20_000), far.assignment_)
+
+
+def test_too_large_for_kron():
+    X = np.random.default_rng(0).normal(size=(20_000, 2)).astype(np.float32)
+    with pytest.raises(ValueError, match="'kron' makes dense graphs.*use 'variation_edges'"):
+        compress.Coarsening(100, method="kron").fit(X)
+
+
+def test_grain_says_why_it_stops():
+    X = np.zeros((50, 2), np.float32)
+    X[::2] = 1
+    fitted = compress.Grain(2, n_neighbors=30).fit(X)
+    assert len(fitted.representatives_) == 1
+    assert "all are covered" in fitted.report_["note"]
