@@ -205,7 +205,7 @@ def test_far_from_the_origin(blobs):
 
 def test_too_large_for_kron():
     X = np.random.default_rng(0).normal(size=(20_000, 2)).astype(np.float32)
-    with pytest.raises(ValueError, match="'kron' makes dense graphs.*use 'variation_edges'"):
+    with pytest.raises(ValueError, match=r"'kron' makes dense graphs.*use 'variation_edges'"):
         compress.Coarsening(100, method="kron").fit(X)
 
 
