@@ -10,6 +10,7 @@
 #include <numeric>
 #include <string>
 
+#include "bounded_assignment.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
@@ -25,45 +26,61 @@ namespace {
 
 constexpr Index kChunk = 1024;
 
-/// Nearest point of every row; the same bits for every thread count.
-void assign_rows(const kernels::PackedDense& points, MatrixView<float> x, int threads,
-                 std::int64_t* labels, float* distances) {
-  parallel_chunks(x.rows, kChunk, threads, [&](Index begin, Index end) {
-    kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
-  });
-}
+/// Nearest centroid of every row; the same bits for every thread count. By bounds where these pay.
+class Assigner {
+ public:
+  Assigner(Index k, int threads) : k_(k), threads_(threads), bounded_(threads) {}
+
+  /// centroids: [K, h]; x: [N, h], the same rows whenever it is the same memory; labels,
+  /// distances: [N].
+  void assign(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
+              float* distances) {
+    if (BoundedAssignment::worthwhile(x.rows, k_)) {
+      return bounded_.assign(centroids, x, labels, distances);
+    }
+    const kernels::PackedDense points = kernels::pack_points(centroids);
+    parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
+      kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
+    });
+  }
+
+ private:
+  Index k_;
+  int threads_;
+  BoundedAssignment bounded_;
+};
 
 /// FAISS's row number; the name moved from faiss::Index to faiss between releases.
 using FaissRow = decltype(faiss::Index::ntotal);
 
-/// The assigner handed to FAISS: its k-means at the speed of our fused distance and argmin.
+/// The index handed to FAISS: its k-means at the speed of our assignment.
 class FusedAssigner final : public faiss::Index {
  public:
-  FusedAssigner(ecseq::Index dimensions, int threads, int iterations,
+  FusedAssigner(ecseq::Index dimensions, Assigner& assigner, int iterations,
                 const ProgressCallback& progress)
-      : faiss::Index(dimensions), threads_(threads), iterations_(iterations), progress_(progress) {
+      : faiss::Index(dimensions),
+        assigner_(assigner),
+        iterations_(iterations),
+        progress_(progress) {
     is_trained = true;
   }
   void add(FaissRow n, const float* x) override {
-    points_ = kernels::pack_points({x, n, d});
+    centroids_ = MatrixView<float>(x, n, d).eigen();
     ntotal = n;
   }
-  void reset() override {
-    points_ = {};
-    ntotal = 0;
-  }
+  void reset() override { ntotal = 0; }
   void search(FaissRow n, const float* x, FaissRow /*k = 1*/, float* distances, FaissRow* labels,
               const faiss::SearchParameters* = nullptr) const override {
     ecseq::report(progress_, {"compress", std::min(step_++, iterations_), iterations_, ""});
-    assign_rows(points_, {x, n, d}, threads_, labels, distances);
+    assigner_.assign(centroids_, {x, n, d}, labels, distances);
   }
 
  private:
-  int threads_;
+  Assigner& assigner_;
   int iterations_;
   const ProgressCallback& progress_;
   mutable int step_ = 0;
-  kernels::PackedDense points_;
+  Matrix<float> centroids_;
 };
 
 /// FAISS adds up the centroids with OpenMP, a small part of the work: on one thread, because a
@@ -80,8 +97,8 @@ class SingleThreadedOpenMp {
 };
 
 /// Lloyd's centroids, [K, h]; some may be duplicates or own no row.
-Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options, int threads,
-                              const ProgressCallback& progress) {
+Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options, Assigner& assigner,
+                              int threads, const ProgressCallback& progress) {
   const SingleThreadedOpenMp scope;
   faiss::ClusteringParameters parameters;
   parameters.niter = options.iterations;
@@ -100,7 +117,7 @@ Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options,
         x, kmeans_plus_plus(x, options.n_representatives, options.seed, threads, progress));
   }
   clustering.centroids.assign(first.data(), first.data() + first.size());
-  FusedAssigner index(x.cols, threads, options.iterations, progress);
+  FusedAssigner index(x.cols, assigner, options.iterations, progress);
   clustering.train(x.rows, x.data, index);
   return Eigen::Map<const Matrix<float>>(clustering.centroids.data(), options.n_representatives,
                                          x.cols);
@@ -176,14 +193,14 @@ Compression lloyd(MatrixView<float> x, MatrixView<float> labels, const KMeansOpt
   const auto start = std::chrono::steady_clock::now();
   const int threads = resolve_threads(options.num_threads);
   Compression out;
-  Matrix<float> centroids = train_centroids(x, options, threads, progress);
+  Assigner assigner(options.n_representatives, threads);
+  Matrix<float> centroids = train_centroids(x, options, assigner, threads, progress);
 
   out.assignment.resize(static_cast<std::size_t>(x.rows));
   std::vector<float> distances(out.assignment.size());
   const auto assign = [&] {
     if (options.spherical) centroids.rowwise().normalize();
-    assign_rows(kernels::pack_points(centroids), x, threads, out.assignment.data(),
-                distances.data());
+    assigner.assign(centroids, x, out.assignment.data(), distances.data());
   };
   assign();
   refill_empty_clusters(x, centroids, out.assignment, distances, assign);

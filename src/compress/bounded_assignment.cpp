@@ -1,0 +1,323 @@
+#include "bounded_assignment.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "centroid_panels.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/kernels/panel_scores.hpp"
+#include "ecseq/kernels/partial_vec.hpp"
+
+namespace ecseq::compress {
+namespace {
+
+using kernels::kLanes;
+using kernels::kPanelRows;
+using kernels::Vec;
+
+/// Rows of a chunk: enough to fill tiles from each panel's rows, few enough for the cache.
+constexpr Index kChunk = 2048;
+constexpr Index kWidth = kLanes<float>;
+constexpr unsigned kAll = (1U << kWidth) - 1;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+/// A bound that only a threshold of minus infinity, of the places behind the last row, passes.
+constexpr float kNothingKnown = std::numeric_limits<float>::lowest();
+/// Squared distances may have lost this much to underflow.
+constexpr float kUnderflow = 1e-30F;
+/// Makes up for the few roundings of a value between its bound and the comparison.
+constexpr float kUp = 1.0F + 1e-6F, kDown = 1.0F - 1e-6F;
+
+Index panels_of(Index k) { return (k + kWidth - 1) / kWidth; }
+Index chunks_of(Index rows) { return (rows + kChunk - 1) / kChunk; }
+
+/// |a - b|^2
+float squared_distance(const float* a, const float* b, Index d) {
+  Vec<float> sum{};
+  Index k = 0;
+  for (; k + kWidth <= d; k += kWidth) {
+    const Vec<float> difference = kernels::load(a + k) - kernels::load(b + k);
+    sum = kernels::fma(difference, difference, sum);
+  }
+  if (k < d) {
+    const Vec<float> difference =
+        kernels::load_first(a + k, d - k) - kernels::load_first(b + k, d - k);
+    sum = kernels::fma(difference, difference, sum);
+  }
+  return kernels::sum_of_lanes<float>(sum);
+}
+
+}  // namespace
+
+/// The work on one chunk of rows; row numbers are within the chunk.
+class BoundedAssignment::Chunk {
+ public:
+  Chunk(BoundedAssignment& all, Index begin, Index end)
+      : all_(all),
+        begin_(begin),
+        rows_(end - begin),
+        blocks_((rows_ + kWidth - 1) / kWidth),
+        bounds_(all.bounds_.data() + begin * all.panels_),
+        own_(all.own_.data() + begin),
+        norms_(all.norms_.data() + begin),
+        threshold_(at(blocks_ * kWidth)),
+        reach_(threshold_.size()),
+        score_(threshold_.size()),
+        score_known_(threshold_.size(), false),
+        list_(threshold_.size() + kPanelRows),
+        list_of_own_(list_.size()) {}
+
+  /// Returns how many pairs of rows and panels were computed.
+  Index run(std::int64_t* labels, float* distances) {
+    measure_own(distances);
+    Index computed = 0;
+    for (Index p = 0; p < all_.panels_; ++p) {
+      const auto [others, own] = select(p);
+      for (int done = 0; done < own; done += kPanelRows) {
+        compute(p, std::min(kPanelRows, own - done), list_of_own_.data() + done);
+      }
+      for (int done = 0; done < others; done += kPanelRows) {
+        compute(p, std::min(kPanelRows, others - done), list_.data() + done);
+      }
+      computed += own + others;
+    }
+    for (const Index i : moved_) distances[i] = distance(i);
+    for (Index i = 0; i < rows_; ++i) labels[i] = all_.order_[at(own_[i])];
+    return computed;
+  }
+
+ private:
+  static std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+  const float* row(Index i) const { return all_.x_.row(begin_ + i); }
+  float distance(Index i) const {
+    return squared_distance(row(i), all_.centroids_.row(own_[i]).data(), all_.x_.cols);
+  }
+  /// What rounding may add to the squared distance that two scores of a row differ by.
+  template <class Norm>
+  Norm slack(Norm norm) const {
+    return all_.rounding_ * (norm + all_.largest_norm_) + kUnderflow;
+  }
+
+  /// Where the distance to a row's own centroid puts its threshold and its score.
+  void measure_own(float* distances) {
+    std::vector<float> squared(threshold_.size(), 0.0F);
+    for (Index i = 0; i < rows_; ++i) distances[i] = squared[at(i)] = distance(i);
+    for (Index i = 0; i < blocks_ * kWidth; i += kWidth) {
+      const Vec<float> norm = kernels::load(norms_ + i), lost = slack(norm);
+      Vec<float> highest = kernels::load(&squared[at(i)]);
+      highest += all_.rounding_ * highest + lost;
+      kernels::store(&threshold_[at(i)], kernels::square_root(highest) * kUp);
+      kernels::store(&reach_[at(i)], norm - lost);
+      kernels::store(&score_[at(i)], 0.5F * (norm - highest));
+    }
+    std::fill(threshold_.begin() + rows_, threshold_.end(), -kInfinity);
+  }
+
+  /// A bound of the distance to centroids of panel p that score at most `score`, and its drift.
+  template <class Value>
+  Value with_drift(Value distance, Index p) const {
+    return (distance + all_.drift_above_[at(p)]) * kDown;
+  }
+  float bound(Index i, float score, Index p) const {
+    return with_drift(std::sqrt(std::max(0.0F, reach_[at(i)] - 2.0F * score)), p);
+  }
+
+  /// Lists the rows that may be nearer to a centroid of panel p than to their own: those whose own
+  /// is in another panel, and those whose own is in this. Returns how many.
+  std::pair<int, int> select(Index p) {
+    const float drift = all_.drift_above_[at(p)];
+    const float* bounds = bounds_ + p * kChunk;
+    const auto first_place = static_cast<std::int32_t>(p * kWidth);
+    const Vec<float> one = kernels::broadcast(1.0F), zero{};
+    std::pair<int, int> count{0, 0};
+    for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
+      const Vec<float> above = (kernels::load(&threshold_[at(block)]) + drift) * kUp;
+      const unsigned doubt = kAll & ~kernels::greater_lanes(kernels::load(bounds + block), above);
+      if (doubt == 0) continue;
+      kernels::IntVec<float> place;
+      std::memcpy(&place, own_ + block, sizeof(place));
+      const Vec<float> within =
+          ((place - first_place) & -static_cast<std::int32_t>(kWidth)) == 0 ? one : zero;
+      const unsigned own = doubt & kernels::greater_lanes(within, zero);
+      const auto first = static_cast<std::int32_t>(block);
+      count.first = kernels::append_lanes(doubt & ~own, first, list_.data(), count.first);
+      count.second = kernels::append_lanes(own, first, list_of_own_.data(), count.second);
+    }
+    // Whole tiles, of which what is behind the end is computed in vain.
+    std::fill_n(list_.begin() + count.first, kPanelRows, 0);
+    std::fill_n(list_of_own_.begin() + count.second, kPanelRows, 0);
+    return count;
+  }
+
+  /// One register tile: panel p for the first `count` of kPanelRows rows of a list.
+  void compute(Index p, int count, const std::int32_t* list) {
+    const float* rows[kPanelRows];
+    for (int n = 0; n < kPanelRows; ++n) rows[n] = row(list[n]);
+    kernels::PanelScores panel;
+    kernels::score_panel(all_.points_, p, rows, count, panel);
+    alignas(kernels::kVectorBytes) float score[kPanelRows], bound[kPanelRows];
+    bool better = false;
+    for (int n = 0; n < kPanelRows; n += kWidth) {
+      const Vec<float> highest = kernels::load(panel.highest + n);
+      const Vec<float> before = kernels::gather(score_.data(), list + n);
+      Vec<float> squared = kernels::gather(reach_.data(), list + n) - 2.0F * highest;
+      squared = squared > 0.0F ? squared : Vec<float>{};
+      kernels::store(score + n, before);
+      kernels::store(bound + n, with_drift(kernels::square_root(squared), p));
+      better |= kernels::greater_lanes(before, highest) != kAll;
+    }
+    for (int n = 0; n < count; ++n) bounds_[p * kChunk + list[n]] = bound[n];
+    if (!better) return;
+    kernels::PanelWinners winners;
+    kernels::find_winners(panel, winners);
+    for (int n = 0; n < count; ++n) {
+      if (!(panel.highest[n] >= score[n])) continue;
+      const Index i = list[n];
+      const Index left = own_[i] / kWidth;
+      const auto place = static_cast<std::int32_t>(p * kWidth + winners.lane[n]);
+      if (left != p) {
+        const float own_score = score_of_own(i);
+        if (!beats(place, panel.highest[n], own_[i], own_score)) continue;
+        float& left_bound = bounds_[left * kChunk + i];
+        left_bound = std::min(left_bound, this->bound(i, own_score, left));
+      }
+      adopt(i, place, panel.highest[n]);
+      bounds_[p * kChunk + i] = this->bound(i, winners.second[n], p);
+    }
+  }
+
+  bool beats(std::int32_t place, float score, std::int32_t other, float other_score) const {
+    return score > other_score ||
+           (score == other_score && all_.order_[at(place)] < all_.order_[at(other)]);
+  }
+
+  /// Until a panel says so, the score of a row's own centroid is known from below only.
+  float score_of_own(Index i) {
+    if (!score_known_[at(i)]) {
+      const float* rows[kPanelRows];
+      std::fill_n(rows, kPanelRows, row(i));
+      kernels::PanelScores panel;
+      kernels::score_panel(all_.points_, own_[i] / kWidth, rows, 1, panel);
+      score_[at(i)] = panel.scores[0][own_[i] % kWidth];
+      score_known_[at(i)] = true;
+    }
+    return score_[at(i)];
+  }
+
+  void adopt(Index i, std::int32_t place, float score) {
+    score_[at(i)] = score;
+    score_known_[at(i)] = true;
+    if (own_[i] == place) return;
+    own_[i] = place;
+    moved_.push_back(i);
+    // The score, too, may be off by what is lost in rounding.
+    const float lost = slack(norms_[i]);
+    const float squared = std::max(0.0F, norms_[i] - 2.0F * score) + lost;
+    threshold_[at(i)] =
+        std::min(threshold_[at(i)], std::sqrt(squared + all_.rounding_ * squared + lost) * kUp);
+  }
+
+  BoundedAssignment& all_;
+  Index begin_, rows_, blocks_;
+  float* bounds_;                 ///< [panels, kChunk]
+  std::int32_t* own_;             ///< [kChunk]
+  const float* norms_;            ///< [kChunk]
+  std::vector<float> threshold_;  ///< distance that a bound must exceed
+  std::vector<float> reach_;      ///< |x|^2 less what rounding may take
+  std::vector<float> score_;      ///< of the row's own centroid, or below it
+  std::vector<bool> score_known_;
+  std::vector<std::int32_t> list_, list_of_own_;
+  std::vector<Index> moved_;  ///< rows that have a new centroid
+};
+
+bool BoundedAssignment::worthwhile(Index rows, Index k) {
+  constexpr Index kFewestPanels = 4, kMostBytes = Index{512} << 20;
+  const Index panels = panels_of(k);
+  return panels >= kFewestPanels &&
+         chunks_of(rows) <= kMostBytes / (kChunk * panels * Index{sizeof(float)});
+}
+
+double BoundedAssignment::computed_share() const {
+  const Index computed = std::accumulate(computed_.begin(), computed_.end(), Index{0});
+  return static_cast<double>(computed) / static_cast<double>(x_.rows * panels_);
+}
+
+void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<float> x,
+                                     std::int64_t* labels, float* distances) {
+  x_ = x;
+  panels_ = panels_of(centroids.rows);
+  centroids_ = centroids.eigen();
+  order_.clear();
+  own_.assign(static_cast<std::size_t>(chunks_of(x.rows) * kChunk), 0);
+  computed_.assign(static_cast<std::size_t>(chunks_of(x.rows)), 0);
+  const kernels::PackedDense points = kernels::pack_points(centroids);
+  parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
+    kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
+    for (Index i = begin; i < end; ++i) {
+      own_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(labels[i]);
+      distances[i] = squared_distance(x.row(i), centroids.row(labels[i]), x.cols);
+    }
+    computed_[static_cast<std::size_t>(begin / kChunk)] = (end - begin) * panels_;
+  });
+}
+
+void BoundedAssignment::start(MatrixView<float> centroids) {
+  order_ = order_in_panels(centroids, kWidth);
+  centroids_ = take_rows(centroids, order_);
+  std::vector<std::int32_t> place(order_.size());
+  for (std::size_t j = 0; j < order_.size(); ++j) {
+    place[static_cast<std::size_t>(order_[j])] = static_cast<std::int32_t>(j);
+  }
+  drift_.assign(static_cast<std::size_t>(panels_), 0.0);
+  drift_above_.assign(drift_.size(), 0.0F);
+  // A score is a sum of h + 1 products: of each partial sum 2^-24 is lost at most, and |x|^2 loses
+  // as much. Two scores count twice each in squared distances; the rest is for the sums here.
+  rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
+  norms_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk), 0.0F);
+  bounds_.resize(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_));
+  parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
+      own_[at] = place[static_cast<std::size_t>(own_[at])];
+    }
+    std::fill_n(bounds_.begin() + begin * panels_, kChunk * panels_, kNothingKnown);
+  });
+}
+
+void BoundedAssignment::move(MatrixView<float> centroids) {
+  Matrix<float> moved = take_rows(centroids, order_);
+  std::vector<double> farthest(drift_.size(), 0.0);
+  for (Index j = 0; j < moved.rows(); ++j) {
+    double& panel = farthest[static_cast<std::size_t>(j / kWidth)];
+    panel =
+        std::max(panel, (moved.row(j).cast<double>() - centroids_.row(j).cast<double>()).norm());
+  }
+  for (std::size_t p = 0; p < drift_.size(); ++p) {
+    drift_[p] += farthest[p];
+    drift_above_[p] = static_cast<float>(drift_[p]) * kUp;
+  }
+  centroids_ = std::move(moved);
+  points_ = kernels::pack_points(centroids_);
+  largest_norm_ = centroids_.rowwise().squaredNorm().maxCoeff();
+}
+
+void BoundedAssignment::assign(MatrixView<float> centroids, MatrixView<float> x,
+                               std::int64_t* labels, float* distances) {
+  if (x.data != x_.data || x.rows != x_.rows || x.cols != x_.cols ||
+      centroids.rows != centroids_.rows()) {
+    return assign_first(centroids, x, labels, distances);
+  }
+  if (order_.empty()) start(centroids);
+  move(centroids);
+  parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
+    Chunk chunk(*this, begin, end);
+    computed_[static_cast<std::size_t>(begin / kChunk)] =
+        chunk.run(labels + begin, distances + begin);
+  });
+}
+
+}  // namespace ecseq::compress

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/kernels/dense.hpp"
+
+namespace ecseq::compress {
+
+/// Nearest centroid of every row, again and again while the centroids move: Yinyang k-means (Ding
+/// et al., ICML 2015, Sec. 3) with the panels of the register tiles as its groups of centroids. For
+/// each row and panel a lower bound of the distance to the panel's centroids, other than the row's
+/// own, is kept; it falls by the panel's largest drift, and while it exceeds the distance to the
+/// row's own centroid the panel's products need not be computed.
+///
+/// Exact: the bounds allow for rounding, so the labels are those of kernels::assign_nearest, the
+/// lowest number on ties, whatever was assigned before and for every thread count.
+class BoundedAssignment {
+ public:
+  explicit BoundedAssignment(int threads) : threads_(threads) {}
+
+  /// Whether the bounds, 4 N K / lanes bytes, fit into 512 MB, and there are panels to skip.
+  static bool worthwhile(Index rows, Index k);
+
+  /// labels[i] = nearest centroid of row i; distances[i] = its squared distance, by differences.
+  /// x: [N, h]; between two calls with the same x.data it must not change; labels, distances: [N].
+  void assign(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
+              float* distances);
+
+  /// Share of the pairs of rows and panels whose products the last call computed.
+  double computed_share() const;
+
+ private:
+  class Chunk;
+
+  void assign_first(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
+                    float* distances);
+  void start(MatrixView<float> centroids);
+  void move(MatrixView<float> centroids);
+
+  int threads_;
+  MatrixView<float> x_{};
+  std::vector<Index> order_;        ///< [K] number of the centroid at each place of the panels
+  Matrix<float> centroids_;         ///< [K, h] in that order
+  kernels::PackedDense points_;     ///< the same, packed
+  Index panels_ = 0;                ///< that hold a centroid
+  std::vector<double> drift_;       ///< [panels] sum over the calls of the largest drift
+  std::vector<float> drift_above_;  ///< the same, rounded up
+  float rounding_ = 0.0F;           ///< of a squared distance, for each |x|^2 + max |c|^2
+  float largest_norm_ = 0.0F;       ///< max |c|^2
+  std::vector<float> norms_;        ///< [N] |x|^2
+  std::vector<std::int32_t> own_;   ///< [N] place of the row's centroid; -1 = none yet
+  std::vector<float> bounds_;    ///< [chunks, panels, rows of a chunk] bound + drift_ at its time
+  std::vector<Index> computed_;  ///< [chunks] pairs of the last call
+};
+
+}  // namespace ecseq::compress
