@@ -76,7 +76,7 @@ ECSEQ_INLINE void dense_tile(const PackedDense& dense, Index p, const float* x, 
     for (int n = 0; n < Rows; ++n) {
       const Vec<float> value = broadcast(x[n * stride + k]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kPanels; ++v) acc[v][n] += w[v] * value;
+      for (int v = 0; v < kPanels; ++v) acc[v][n] = fma(w[v], value, acc[v][n]);
     }
   }
 }
