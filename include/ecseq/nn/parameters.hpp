@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -64,21 +65,27 @@ class BoundParameters {
  public:
   BoundParameters(autograd::Tape<Scalar>& tape, const Parameters<Scalar>& parameters,
                   std::vector<Scalar>& gradient)
-      : tape_(tape), parameters_(parameters), gradient_(gradient.data()) {}
+      : tape_(tape), parameters_(&parameters), gradient_(gradient.data()) {}
   /// Constants, where nothing is trained.
   BoundParameters(autograd::Tape<Scalar>& tape, const Parameters<Scalar>& parameters)
-      : tape_(tape), parameters_(parameters) {}
+      : tape_(tape), parameters_(&parameters) {}
+  /// Variables that are on the tape already, in the order of the parameters.
+  BoundParameters(autograd::Tape<Scalar>& tape,
+                  std::span<const autograd::Variable<Scalar>> variables)
+      : tape_(tape), variables_(variables) {}
   /// Parameter `id` as a leaf of the tape.
   autograd::Variable<Scalar> operator[](int id) const {
-    if (gradient_ == nullptr) return tape_.constant(parameters_.view(id));
-    return tape_.leaf(parameters_.view(id), gradient_ + parameters_.entry(id).offset);
+    if (parameters_ == nullptr) return variables_[static_cast<std::size_t>(id)];
+    if (gradient_ == nullptr) return tape_.constant(parameters_->view(id));
+    return tape_.leaf(parameters_->view(id), gradient_ + parameters_->entry(id).offset);
   }
   autograd::Tape<Scalar>& tape() const { return tape_; }
 
  private:
   autograd::Tape<Scalar>& tape_;
-  const Parameters<Scalar>& parameters_;
+  const Parameters<Scalar>* parameters_ = nullptr;
   Scalar* gradient_ = nullptr;  ///< laid out like the parameters
+  std::span<const autograd::Variable<Scalar>> variables_;
 };
 
 }  // namespace ecseq::nn
