@@ -27,6 +27,8 @@ compress::CompressorOptions to_options(const py::dict& given) {
   read(given, "diversity", options.diversity);
   read(given, "max_witnesses", options.max_witnesses);
   read(given, "n_eigenpairs", options.n_eigenpairs);
+  read(given, "eigen_tolerance", options.eigen_tolerance);
+  read(given, "max_levels", options.max_levels);
   read(given, "n_cases", options.n_cases);
   read(given, "seed", options.seed);
   read(given, "num_threads", options.num_threads);

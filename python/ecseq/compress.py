@@ -307,6 +307,11 @@ class Coarsening(Compressor):
         "kron", which eliminates nodes (Kron reduction), of at most 10,000 rows.
     n_eigenpairs : int
         Of the Laplacian, which the local variation methods keep.
+    eigen_tolerance : float
+        Residual allowed of an eigenpair, relative to its eigenvalue; never asked below 1e-5 of a
+        bound on all eigenvalues, which is what the published code asks.
+    max_levels : int
+        Contractions, one after the other.
     n_neighbors : int
         Of the graph that is built where none is given.
     """
@@ -317,6 +322,8 @@ class Coarsening(Compressor):
         *,
         method: str = "variation_neighborhoods",
         n_eigenpairs: int = 10,
+        eigen_tolerance: float = 1e-3,
+        max_levels: int = 200,
         n_neighbors: int = 15,
         random_state: Any = 0,
         num_threads: int | None = None,
@@ -325,6 +332,8 @@ class Coarsening(Compressor):
         self.n_representatives = n_representatives
         self.method = method
         self.n_eigenpairs = n_eigenpairs
+        self.eigen_tolerance = eigen_tolerance
+        self.max_levels = max_levels
         self.n_neighbors = n_neighbors
         self.random_state = random_state
         self.num_threads = num_threads
@@ -334,6 +343,8 @@ class Coarsening(Compressor):
         return {
             "method": str(self.method),
             "n_eigenpairs": positive(self.n_eigenpairs, "n_eigenpairs"),
+            "eigen_tolerance": float(self.eigen_tolerance),
+            "max_levels": positive(self.max_levels, "max_levels"),
             "n_neighbors": positive(self.n_neighbors, "n_neighbors"),
         }
 

@@ -37,6 +37,7 @@ Matrix<double> spectral_target(const graph::Laplacian& laplacian, const Coarseni
   graph::EigenpairOptions eigen;
   eigen.count = options.n_eigenpairs - 1;
   eigen.tolerance = options.eigen_tolerance;
+  eigen.residual_floor = options.eigen_floor;
   eigen.solver = options.eigen_solver;
   eigen.seed = options.seed;
   eigen.num_threads = options.num_threads;

@@ -102,6 +102,8 @@ Compression by_coarsening(const Job& job) {
     auto options = job.common<CoarseningOptions>();
     options.method = job.options.method;
     options.n_eigenpairs = job.options.n_eigenpairs;
+    options.eigen_tolerance = job.options.eigen_tolerance;
+    options.max_levels = job.options.max_levels;
     return coarsen(job.input.x, job.input.labels, graph, options, job.progress);
   });
 }

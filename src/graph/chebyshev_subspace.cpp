@@ -6,6 +6,7 @@
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/rng.hpp"
 #include "eigensolvers.hpp"
+#include "multilevel_start.hpp"
 
 namespace ecseq::graph {
 namespace {
@@ -16,6 +17,16 @@ using DenseSolver = Eigen::SelfAdjointEigenSolver<Dense>;
 constexpr Index kPanel = 16;  // the width that Laplacian::apply likes
 constexpr Index kGuards = 6;  // vectors beyond those asked for: they set the filter's edge
 constexpr int kDegree = 24;
+
+constexpr double kGrowth = 2.0;  // a filter of high degree is about cosh(2 kGrowth) at 0
+constexpr double kMargin = 1.5;  // by which the residuals should end below what is allowed
+
+// The coarser problems that the vectors start from. Those between the coarsest and ours are asked
+// for one iteration: what they get wrong at the low end is due to their coarseness.
+constexpr Index kCoarsest = 2000;         // eigenvalues; no coarser problem below
+constexpr double kCoarseTolerance = 0.5;  // relative residual; the values are far closer
+constexpr int kCoarsestIterations = 20;
+
 constexpr Index kChunk = 4096;
 
 /// x <- x r
@@ -42,17 +53,31 @@ void orthonormalize(Matrix<double>& x, int threads) {
   }
 }
 
+/// The degree at which the filter divides what lies beyond `low` by each vector's excess; no more
+/// than makes it grow a few times over from `low` to 0, because `low` is yet to fall.
+int filter_degree(const Eigen::ArrayXd& excess, const Eigen::ArrayXd& wanted, double low,
+                  double high) {
+  double needed = kDegree;
+  for (Index j = 0; j < excess.size(); ++j) {
+    const double at = 1 + 2 * std::max(low - wanted[j], 1e-6 * low) / (high - low);
+    needed = std::max(needed, std::acosh(std::max(1.0, kMargin * excess[j])) / std::acosh(at));
+  }
+  const double most = std::max(static_cast<double>(kDegree), kGrowth * std::sqrt(high / low));
+  return static_cast<int>(std::min(std::ceil(needed), most));
+}
+
 /// x <- p(L) x, p the Chebyshev polynomial that is small on [low, high] and grows below it, scaled
 /// to about 1 at `wanted` against overflow. other: scratch of the same shape; breathe: called
 /// before each product.
-void filter(const Laplacian& laplacian, double wanted, double low, double high, Matrix<double>& x,
-            Matrix<double>& other, int threads, const std::function<void()>& breathe) {
+void filter(const Laplacian& laplacian, double wanted, double low, double high, int degrees,
+            Matrix<double>& x, Matrix<double>& other, int threads,
+            const std::function<void()>& breathe) {
   const double radius = (high - low) / 2, centre = (high + low) / 2;
   double sigma = radius / (wanted - centre);
   const double tau = 2 / sigma;
   // y_1 = (L - c) x sigma_1 / e
   laplacian.apply(sigma / radius, x, -centre * sigma / radius, 0.0, other, threads);
-  for (int degree = 2; degree <= kDegree; ++degree) {
+  for (int degree = 2; degree <= degrees; ++degree) {
     breathe();
     // y_{i+1} = 2 sigma_{i+1} / e (L - c) y_i - sigma_i sigma_{i+1} y_{i-1}
     const double next = 1 / (tau - sigma);
@@ -64,17 +89,23 @@ void filter(const Laplacian& laplacian, double wanted, double low, double high, 
   x.swap(other);
 }
 
-/// ||L u - lambda u|| / lambda of the first columns, at most.
-double largest_residual(const Matrix<double>& x, const Matrix<double>& product,
-                        const Eigen::VectorXd& values, Index count) {
-  const Eigen::ArrayXd wanted = values.head(count);
-  Eigen::ArrayXd squares = Eigen::ArrayXd::Zero(count);
-  for (Index i = 0; i < x.rows(); ++i) {
-    squares += (product.row(i).head(count).transpose().array() -
-                wanted * x.row(i).head(count).transpose().array())
-                   .square();
-  }
-  return (squares.sqrt() / wanted).maxCoeff();
+/// ||L u - lambda u|| of the first columns.
+Eigen::ArrayXd residuals(const Matrix<double>& x, const Matrix<double>& product,
+                         const Eigen::VectorXd& values, Index count, int threads) {
+  const Index n_chunks = (x.rows() + kChunk - 1) / kChunk;
+  std::vector<Eigen::ArrayXd> parts(static_cast<std::size_t>(n_chunks));
+  parallel_for(n_chunks, threads, [&](Index c) {
+    Eigen::ArrayXd& squares = parts[static_cast<std::size_t>(c)];
+    squares = Eigen::ArrayXd::Zero(count);
+    for (Index i = c * kChunk; i < std::min(x.rows(), (c + 1) * kChunk); ++i) {
+      squares += (product.row(i).head(count).transpose().array() -
+                  values.head(count).array() * x.row(i).head(count).transpose().array())
+                     .square();
+    }
+  });
+  Eigen::ArrayXd sum = Eigen::ArrayXd::Zero(count);
+  for (const Eigen::ArrayXd& part : parts) sum += part;
+  return sum.sqrt();
 }
 
 Matrix<double> random_block(Index rows, Index columns, std::uint64_t seed) {
@@ -83,6 +114,109 @@ Matrix<double> random_block(Index rows, Index columns, std::uint64_t seed) {
   for (Index i = 0; i < out.size(); ++i) out.data()[i] = rng.uniform(-1.0, 1.0);
   return out;
 }
+
+/// When to stop: residuals within max(tolerance lambda, floor upper_bound).
+struct Goal {
+  double tolerance;
+  double floor;
+  int max_iterations;
+};
+
+/// A block of vectors on its way to the smallest eigenvalues.
+struct Block {
+  Matrix<double> x;        // [nodes, columns]
+  Eigen::VectorXd values;  // [columns]
+  double excess = 0.0;     // of the residuals over what is allowed, as a factor
+  double residual = 0.0;   // the largest, relative to its eigenvalue
+  int iterations = 0;
+};
+
+class Subspace {
+ public:
+  Subspace(const Laplacian& laplacian, const LaplacianKernel& kernel,
+           const EigenpairOptions& options, const ProgressCallback& progress)
+      : laplacian_(laplacian),
+        kernel_(kernel),
+        options_(options),
+        threads_(resolve_threads(options.num_threads)),
+        available_(laplacian.size() - kernel.size()),
+        columns_(std::min(available_, (options.count + kGuards + kPanel - 1) / kPanel * kPanel)),
+        breathe_([this, &progress] {
+          report(progress, {"eigenpairs", iterations_, options_.max_iterations, ""});
+        }) {}
+
+  Eigenpairs run() {
+    Block block;
+    block.x = start(laplacian_, available_);
+    refine(laplacian_, kernel_,
+           {options_.tolerance, options_.residual_floor, options_.max_iterations}, block);
+    Eigenpairs out;
+    out.values.assign(block.values.data(), block.values.data() + options_.count);
+    out.vectors = block.x.leftCols(options_.count);
+    out.iterations = block.iterations;
+    out.residual = block.residual;
+    out.converged = block.excess <= 1.0;
+    return out;
+  }
+
+ private:
+  /// Random vectors, or those of a coarser problem where there is one.
+  Matrix<double> start(const Laplacian& laplacian, Index available) {
+    breathe_();
+    if (available > kCoarsest) {
+      if (const auto coarse = coarsen_problem(laplacian, threads_)) {
+        const Laplacian operation(coarse->graph, coarse->masses);
+        const LaplacianKernel kernel(operation);
+        const Index left = operation.size() - kernel.size();
+        if (left >= columns_) {
+          Block block;
+          block.x = start(operation, left);
+          refine(operation, kernel,
+                 {kCoarseTolerance, 0.0, left > kCoarsest ? 1 : kCoarsestIterations}, block);
+          return prolong(laplacian, *coarse, block.x, threads_);
+        }
+      }
+    }
+    return random_block(laplacian.size(), columns_, options_.seed);
+  }
+
+  void refine(const Laplacian& laplacian, const LaplacianKernel& kernel, const Goal& goal,
+              Block& block) {
+    const double high = laplacian.upper_bound();
+    Matrix<double>& x = block.x;
+    Matrix<double> product;
+    for (;; ++block.iterations, ++iterations_) {
+      breathe_();
+      kernel.project_out(x);
+      orthonormalize(x, threads_);
+      // Rayleigh and Ritz
+      laplacian.apply(1.0, x, 0.0, 0.0, product, threads_);
+      const Dense projected = inner_products(x, product, threads_);
+      const DenseSolver solver((projected + projected.transpose()) / 2);
+      multiply_right(x, solver.eigenvectors(), threads_);
+      multiply_right(product, solver.eigenvectors(), threads_);
+      block.values = solver.eigenvalues();
+      const Eigen::ArrayXd wanted = block.values.head(options_.count).array();
+      const Eigen::ArrayXd found = residuals(x, product, block.values, options_.count, threads_);
+      const Eigen::ArrayXd excess = found / (goal.tolerance * wanted).max(goal.floor * high);
+      block.residual = (found / wanted).maxCoeff();
+      block.excess = excess.maxCoeff();
+      if (block.excess <= 1.0 || block.iterations == goal.max_iterations) return;
+      const double low = std::min(block.values[columns_ - 1], 0.99 * high);
+      filter(laplacian, std::min(block.values[0], 0.98 * low), low, high,
+             filter_degree(excess, wanted, low, high), x, product, threads_, breathe_);
+    }
+  }
+
+  const Laplacian& laplacian_;
+  const LaplacianKernel& kernel_;
+  const EigenpairOptions& options_;
+  int threads_;
+  Index available_;  // eigenvalues that are not zero
+  Index columns_;
+  int iterations_ = 0;
+  std::function<void()> breathe_;
+};
 
 }  // namespace
 
@@ -101,37 +235,7 @@ Dense inner_products(const Matrix<double>& x, const Matrix<double>& y, int threa
 
 Eigenpairs iterate_subspace(const Laplacian& laplacian, const LaplacianKernel& kernel,
                             const EigenpairOptions& options, const ProgressCallback& progress) {
-  const Index count = options.count;
-  const int threads = resolve_threads(options.num_threads);
-  const Index available = laplacian.size() - kernel.size();
-  const Index columns = std::min(available, (count + kGuards + kPanel - 1) / kPanel * kPanel);
-  const double high = laplacian.upper_bound();
-  Matrix<double> x = random_block(laplacian.size(), columns, options.seed), product;
-  Eigenpairs out;
-  const auto breathe = [&] {
-    report(progress, {"eigenpairs", out.iterations, options.max_iterations, ""});
-  };
-  for (;; ++out.iterations) {
-    breathe();
-    kernel.project_out(x);
-    orthonormalize(x, threads);
-    // Rayleigh and Ritz
-    laplacian.apply(1.0, x, 0.0, 0.0, product, threads);
-    const Dense projected = inner_products(x, product, threads);
-    const DenseSolver solver((projected + projected.transpose()) / 2);
-    multiply_right(x, solver.eigenvectors(), threads);
-    multiply_right(product, solver.eigenvectors(), threads);
-    const Eigen::VectorXd& values = solver.eigenvalues();
-    out.residual = largest_residual(x, product, values, count);
-    out.converged = out.residual <= options.tolerance;
-    if (out.converged || out.iterations == options.max_iterations) {
-      out.values.assign(values.data(), values.data() + count);
-      out.vectors = x.leftCols(count);
-      return out;
-    }
-    const double low = std::min(values[columns - 1], 0.99 * high);
-    filter(laplacian, std::min(values[0], 0.98 * low), low, high, x, product, threads, breathe);
-  }
+  return Subspace(laplacian, kernel, options, progress).run();
 }
 
 }  // namespace ecseq::graph

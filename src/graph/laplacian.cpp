@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "ecseq/core/parallel.hpp"
 
@@ -59,22 +60,23 @@ std::vector<double> weighted_degrees(const SparseGraph& graph) {
 }
 
 Laplacian::Laplacian(const SparseGraph& graph, LaplacianKind kind)
-    : graph_(graph), kind_(kind), degrees_(weighted_degrees(graph)) {
-  if (kind == LaplacianKind::kCombinatorial) {
-    diagonal_ = degrees_;
-    scale_.assign(degrees_.size(), 1.0);
-    return;
+    : Laplacian(graph, kind == LaplacianKind::kNormalized
+                           ? weighted_degrees(graph)
+                           : std::vector<double>(static_cast<std::size_t>(graph.size()), 1.0)) {}
+
+Laplacian::Laplacian(const SparseGraph& graph, std::vector<double> masses)
+    : graph_(graph), degrees_(weighted_degrees(graph)), masses_(std::move(masses)) {
+  for (std::size_t i = 0; i < masses_.size(); ++i) {
+    diagonal_.push_back(masses_[i] > 0 ? degrees_[i] / masses_[i] : 0.0);
+    scale_.push_back(masses_[i] > 0 ? 1.0 / std::sqrt(masses_[i]) : 0.0);
   }
-  for (const double degree : degrees_) {
-    diagonal_.push_back(degree > 0 ? 1.0 : 0.0);
-    scale_.push_back(degree > 0 ? 1.0 / std::sqrt(degree) : 0.0);
-  }
+  plain_ = std::all_of(masses_.begin(), masses_.end(), [](double mass) { return mass == 1.0; });
 }
 
 void Laplacian::apply(double alpha, const Matrix<double>& x, double beta, double gamma,
                       Matrix<double>& y, int threads) const {
   y.resize(x.rows(), x.cols());
-  if (x.cols() == 1 && kind_ == LaplacianKind::kCombinatorial) {
+  if (x.cols() == 1 && plain_) {
     parallel_chunks(size(), kChunk, threads, [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
         const double sum = (alpha * diagonal_[static_cast<std::size_t>(i)] + beta) * x(i, 0) -
@@ -110,12 +112,11 @@ void Laplacian::apply(double alpha, const Matrix<double>& x, double beta, double
 }
 
 double Laplacian::upper_bound() const {
-  if (kind_ == LaplacianKind::kNormalized) return 2.0;
   double bound = 0.0;
   for (Index i = 0; i < size(); ++i) {
     for (const auto j : graph_.neighbors_of(i)) {
       bound = std::max(
-          bound, degrees_[static_cast<std::size_t>(i)] + degrees_[static_cast<std::size_t>(j)]);
+          bound, diagonal_[static_cast<std::size_t>(i)] + diagonal_[static_cast<std::size_t>(j)]);
     }
   }
   return bound;

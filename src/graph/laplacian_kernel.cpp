@@ -12,10 +12,7 @@ LaplacianKernel::LaplacianKernel(const Laplacian& laplacian)
     return static_cast<std::size_t>(components_.of_node[i]);
   };
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    const double degree = laplacian.degrees()[i];
-    if (laplacian.kind() == LaplacianKind::kNormalized && degree > 0) {
-      entries_[i] = std::sqrt(degree);
-    }
+    if (laplacian.masses()[i] > 0) entries_[i] = std::sqrt(laplacian.masses()[i]);
     norms[component(i)] += entries_[i] * entries_[i];
   }
   for (std::size_t i = 0; i < entries_.size(); ++i) entries_[i] /= std::sqrt(norms[component(i)]);

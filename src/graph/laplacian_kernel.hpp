@@ -9,8 +9,8 @@
 
 namespace ecseq::graph {
 
-/// The kernel of a Laplacian: one unit vector per component, constant there (D^1/2 times a constant
-/// in the normalised kind), kept as one number per node.
+/// The kernel of a Laplacian: one unit vector per component, constant there up to the square root
+/// of the masses, kept as one number per node.
 class LaplacianKernel {
  public:
   explicit LaplacianKernel(const Laplacian& laplacian);

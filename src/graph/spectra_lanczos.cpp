@@ -66,7 +66,8 @@ class Search {
         options_(options),
         threads_(resolve_threads(options.num_threads)),
         rng_(options.seed),
-        low_(laplacian.upper_bound() / 2),
+        high_(laplacian.upper_bound()),
+        low_(high_ / 2),
         breathe_([this, &progress] {
           report(progress, {"eigenpairs", iterations_, options_.max_iterations, ""});
         }) {}
@@ -76,7 +77,7 @@ class Search {
     Ritz found = first_run();
     // A Krylov space holds one vector of a multiple eigenvalue; rounding brings in the others, not
     // always in time. So we look once more beside what was found, until nothing smaller turns up.
-    for (Index wanted = 1; found.largest_residual() <= options_.tolerance; wanted = count) {
+    for (Index wanted = 1; within(found, options_.tolerance); wanted = count) {
       const double tolerance =
           wanted == 1 ? std::max(options_.tolerance, kCheckTolerance) : options_.tolerance;
       const Ritz more = refine(wanted, found.vectors, tolerance,
@@ -92,7 +93,7 @@ class Search {
     out.vectors = found.vectors;
     out.iterations = iterations_;
     out.residual = found.largest_residual();
-    out.converged = out.residual <= options_.tolerance;
+    out.converged = within(found, options_.tolerance);
     return out;
   }
 
@@ -101,6 +102,16 @@ class Search {
     Eigen::VectorXd out(laplacian_.size());
     for (Index i = 0; i < out.size(); ++i) out[i] = rng_.uniform(-1.0, 1.0);
     return out;
+  }
+
+  double allowed(double value, double tolerance) const {
+    return std::max(tolerance * value, options_.residual_floor * high_);
+  }
+  bool within(const Ritz& ritz, double tolerance) const {
+    for (Index j = 0; j < ritz.size(); ++j) {
+      if (ritz.residuals[j] * ritz.values[j] > allowed(ritz.values[j], tolerance)) return false;
+    }
+    return true;
   }
 
   Ritz first_run() {
@@ -120,11 +131,12 @@ class Search {
   /// Restarted runs, until the residuals of L itself are within the tolerance.
   Ritz refine(Index count, const Dense& known, double tolerance, Ritz ritz) {
     double share = 0.5;
-    while (ritz.largest_residual() > tolerance && iterations_ < options_.max_iterations) {
+    while (!within(ritz, tolerance) && iterations_ < options_.max_iterations) {
       const FilteredLaplacian op(laplacian_, kernel_, known, low_, threads_, breathe_);
       double filtered = 1.0;
       for (Index j = 0; j < count; ++j) {
-        filtered = std::min(filtered, tolerance * ritz.values[j] * op.steepness(ritz.values[j]));
+        filtered =
+            std::min(filtered, allowed(ritz.values[j], tolerance) * op.steepness(ritz.values[j]));
       }
       ritz = lanczos(count, known, ritz.vectors.rowwise().sum(), share * filtered);
       share *= 0.1;
@@ -149,6 +161,7 @@ class Search {
   int threads_;
   int iterations_ = 0;
   Rng rng_;
+  double high_;
   double low_;  // the filter's edge
   std::function<void()> breathe_;
 };

@@ -185,6 +185,32 @@ TEST(CoarseningLevels, KeepTheSpectralErrorWithinLoukasBound) {
   }
 }
 
+TEST(CoarseningLevels, LoseNoMoreByTheLooseEigenpairs) {
+  // A ring of 1200 nodes with chords to the fourth neighbour, weights at random, and a hub: small
+  // eigenvalues beside a large one, so that the floor is what stops the eigensolver.
+  Rng rng(31);
+  testing::Edges edges;
+  for (Index i = 0; i < 1200; ++i) {
+    for (Index step = 1; step <= 4; ++step) {
+      const Index j = (i + step) % 1200;
+      edges[{std::min(i, j), std::max(i, j)}] = static_cast<float>(rng.uniform(0.5, 1.0));
+    }
+  }
+  for (Index i = 0; i < 100; ++i) edges[{12 * i, 1200}] = 1.0F;
+  const graph::SparseGraph graph = testing::graph_of(1201, edges);
+  CoarseningOptions strict = with("variation_edges", 600);
+  strict.eigen_floor = 0.0;
+  strict.eigen_tolerance = 1e-8;
+  const double exact = restricted_error(graph, 10, coarsening_levels(graph, strict));
+  const auto levels = coarsening_levels(graph, with("variation_edges", 600));
+  double bound = 1.0;
+  for (const auto& level : levels) bound *= 1 + level.sigma;
+  const double loose = restricted_error(graph, 10, levels);
+  EXPECT_LE(loose, bound - 1);
+  EXPECT_LT(loose, 1.02 * exact);
+  EXPECT_GT(loose, 0.0);
+}
+
 TEST(CoarseningLevels, ByVariationLoseLessThanByChance) {
   const graph::SparseGraph graph = random_graph(240, 6, 7);
   CoarseningOptions options = with("variation_edges", 180);

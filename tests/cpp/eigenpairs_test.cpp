@@ -128,6 +128,60 @@ TEST(Eigenpairs, AreNoMoreThanThereAre) {
   EXPECT_THROW(nonzero_eigenpairs(Laplacian(pair), first(0)), InvalidArgument);
 }
 
+/// A torus of side x side nodes, whose eigenvalues are sums of two of 2 - 2 cos(2 pi j / side).
+SparseGraph torus(Index side) {
+  testing::Edges edges;
+  const auto join = [&](Index i, Index j) { edges[{std::min(i, j), std::max(i, j)}] = 1.0F; };
+  for (Index r = 0; r < side; ++r) {
+    for (Index c = 0; c < side; ++c) {
+      join(r * side + c, r * side + (c + 1) % side);
+      join(r * side + c, (r + 1) % side * side + c);
+    }
+  }
+  return testing::graph_of(side * side, edges);
+}
+
+TEST(Eigenpairs, OfALargeGraphStartFromACoarserOne) {
+  // The second is large enough to be renumbered too.
+  for (const Index side : {60, 260}) {
+    const SparseGraph graph = torus(side);
+    const double lowest = 2 - 2 * std::cos(2 * M_PI / static_cast<double>(side));
+    EigenpairOptions options = first(8, 1e-4, "chebyshev");
+    options.num_threads = 1;
+    const Eigenpairs pairs = nonzero_eigenpairs(Laplacian(graph), options);
+    EXPECT_TRUE(pairs.converged);
+    for (std::size_t j = 0; j < 8; ++j) {
+      EXPECT_NEAR(pairs.values[j], j < 4 ? lowest : 2 * lowest, 1e-6 * lowest) << side << " " << j;
+    }
+    const Matrix<double> vectors = pairs.vectors;
+    Matrix<double> product;
+    Laplacian(graph).apply(1.0, vectors, 0.0, 0.0, product, 1);
+    for (Index j = 0; j < 8; ++j) {
+      const double value = pairs.values[static_cast<std::size_t>(j)];
+      EXPECT_LE((product.col(j) - value * vectors.col(j)).norm(), 1.001e-4 * value);
+    }
+    options.num_threads = 2;
+    EXPECT_EQ(nonzero_eigenpairs(Laplacian(graph), options).vectors, vectors);
+  }
+}
+
+TEST(Eigenpairs, StopAtTheFloorWhereItIsHigher) {
+  const SparseGraph graph = torus(60);
+  for (const auto& solver : kSolvers) {
+    SCOPED_TRACE(solver);
+    EigenpairOptions options = first(4, 1e-9, solver);
+    options.residual_floor = 1e-5;
+    const Eigenpairs pairs = nonzero_eigenpairs(Laplacian(graph), options);
+    EXPECT_TRUE(pairs.converged);
+    EXPECT_GT(pairs.residual, 1e-9);
+    EXPECT_LE(pairs.residual * pairs.values[0], 8e-5);
+    EXPECT_NEAR(pairs.values[3], 2 - 2 * std::cos(2 * M_PI / 60), 1e-5);
+  }
+  EigenpairOptions options = first(4);
+  options.residual_floor = -1.0;
+  EXPECT_THROW(nonzero_eigenpairs(Laplacian(graph), options), InvalidArgument);
+}
+
 TEST(Eigenpairs, AreTheSameBitsForEveryThreadCount) {
   const SparseGraph graph = random_graph(9000, 8, 5);
   EigenpairOptions options = first(6, 1e-2);

@@ -37,7 +37,10 @@ struct CoarseningOptions {
   Index n_eigenpairs = 10;        ///< k of the local variation methods: the first eigenvectors of
                                   ///< the Laplacian that the coarse graph should keep; the
                                   ///< zeros, one per component, come free and count as one
-  double eigen_tolerance = 1e-3;  ///< residual relative to the eigenvalue
+  double eigen_tolerance = 1e-3;  ///< residual allowed, relative to the eigenvalue,
+  double eigen_floor = 1e-5;      ///< or, where that is more, to the bound d_i + d_j on all
+                                  ///< eigenvalues. The published code asks ARPACK for 1e-5 of
+                                  ///< twice the largest degree, which is no less. 0: never
   std::string eigen_solver = "chebyshev";  ///< or "spectra": see graph::nonzero_eigenpairs
   int max_levels = 200;
   Index n_cases = 5;       ///< typical members kept per representative

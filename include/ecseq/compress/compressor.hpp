@@ -40,8 +40,10 @@ struct CompressorOptions {
   double radius = 0.05;            ///< grain: of a ball
   std::string diversity = "ball";  ///< grain: see GrainOptions, as the next
   Index max_witnesses = 0;         ///< grain
-  Index n_eigenpairs = 10;         ///< coarsening by local variation
-  Index n_cases = 5;               ///< typical members kept per representative
+  Index n_eigenpairs = 10;         ///< coarsening by local variation, see CoarseningOptions,
+  double eigen_tolerance = 1e-3;   ///< as the next
+  int max_levels = 200;
+  Index n_cases = 5;  ///< typical members kept per representative
   std::uint64_t seed = 0;
   int num_threads = 0;  ///< the result does not depend on it
 };

@@ -12,7 +12,8 @@ namespace ecseq::graph {
 
 struct EigenpairOptions {
   Index count = 10;                  ///< k, capped at the number there are
-  double tolerance = 1e-6;           ///< residual ||L u - lambda u|| allowed, relative to lambda
+  double tolerance = 1e-6;           ///< residual ||L u - lambda u|| allowed, relative to lambda,
+  double residual_floor = 0.0;       ///< or, where that is more, to Laplacian::upper_bound()
   int max_iterations = 200;          ///< filtered subspace iterations, or restarts of Lanczos
   std::string solver = "chebyshev";  ///< or "spectra"; see nonzero_eigenpairs
   std::uint64_t seed = 0;            ///< of the first subspace
@@ -24,7 +25,7 @@ struct Eigenpairs {
   Matrix<double> vectors;      ///< [nodes, k], orthonormal columns
   int iterations = 0;          ///< 0 where a dense solver did it
   double residual = 0.0;       ///< the largest ||L u - lambda u|| / lambda
-  bool converged = true;       ///< residual is within the tolerance
+  bool converged = true;       ///< every residual is within the tolerance, or the floor
 };
 
 /// The k smallest eigenvalues of the Laplacian that are not zero, and their vectors. The kernel
