@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <functional>
 #include <queue>
 #include <tuple>
@@ -28,23 +29,30 @@ ContractionSets contract_cheapest(const graph::SparseGraph& graph,
                                   const std::vector<double>& degrees, const Matrix<double>& target,
                                   Index n_candidates, const FreeMembers& free_members, Index budget,
                                   int threads, const ProgressCallback& progress) {
-  constexpr Index kTasks = 16;  // each has scratch of the graph's size
+  constexpr Index kTasks = 8;  // each has scratch of the graph's size
+  constexpr Index kChunk = 1024;
   constexpr Index kStep = 4096;
   Contraction contraction(graph.size(), budget);
   std::vector<Candidate> candidates(static_cast<std::size_t>(n_candidates));
-  parallel_for(kTasks, threads, [&](Index task) {
-    VariationCost cost(graph, degrees, target);
-    std::vector<Index> members;
-    for (Index c = n_candidates * task / kTasks; c < n_candidates * (task + 1) / kTasks; ++c) {
-      free_members(contraction, c, members);
-      candidates[static_cast<std::size_t>(c)] = {members.size() > 1 ? cost(members) : 0.0, c,
-                                                 static_cast<Index>(members.size())};
-    }
-  });
+  std::vector<VariationCost> costs;
+  for (Index task = 0; task < kTasks; ++task) costs.emplace_back(graph, degrees, target);
+  for (Index first = 0; first < n_candidates; first += kTasks * kChunk) {
+    report(progress, {"compress", 0, budget, ""});
+    parallel_for(kTasks, threads, [&](Index task) {
+      std::vector<Index> members;
+      const Index begin = first + task * kChunk;
+      for (Index c = begin; c < std::min(n_candidates, begin + kChunk); ++c) {
+        free_members(contraction, c, members);
+        candidates[static_cast<std::size_t>(c)] = {
+            members.size() > 1 ? costs[static_cast<std::size_t>(task)](members) : 0.0, c,
+            static_cast<Index>(members.size())};
+      }
+    });
+  }
 
   std::erase_if(candidates, [](const Candidate& candidate) { return candidate.size < 2; });
   std::priority_queue<Candidate> queue({}, std::move(candidates));
-  VariationCost cost(graph, degrees, target);
+  VariationCost& cost = costs.front();
   std::vector<Index> members;
   for (Index step = 0; !queue.empty() && contraction.budget() > 0; ++step) {
     if (step % kStep == 0) {

@@ -108,7 +108,8 @@ class Coarsener {
     if (!variation_) {
       ContractionSets sets = match_edges(
           graph.size(),
-          proximity_edges(laplacian, options_.method, options_.seed, threads_, progress_), budget);
+          proximity_edges(laplacian, options_.method, options_.seed, threads_, progress_), budget,
+          threads_, progress_);
       sets.variation = 0.0;  // these costs bound nothing
       return sets;
     }
@@ -133,7 +134,7 @@ class Coarsener {
             edge.cost = variation_edge_cost(laplacian.degrees(), target_, edge.i, edge.j);
           }
         });
-    return match_edges(laplacian.size(), std::move(edges), budget);
+    return match_edges(laplacian.size(), std::move(edges), budget, threads_, progress_);
   }
 
   const CoarseningOptions& options_;

@@ -53,7 +53,8 @@ std::vector<CandidateEdge> edges_of(const graph::SparseGraph& graph);
 
 /// Greedy matching: the cheapest edge whose ends are free, until the budget is spent; ties go to
 /// the lower nodes.
-ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index budget);
+ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index budget,
+                            int threads, const ProgressCallback& progress);
 
 /// The cheapest neighbourhoods (a node with its neighbours) by local variation. One that lost
 /// members to a cheaper set is priced again without them; one that lost its centre is given up,
