@@ -304,7 +304,7 @@ class Coarsening(Compressor):
     method : str
         What is contracted, cheapest first: "variation_neighborhoods", "variation_edges" or
         "variation_cliques" (by local variation), "heavy_edge", "algebraic_jc", "affinity_gs"; or
-        "kron", which eliminates nodes (Kron reduction), of at most 10,000 rows.
+        "kron", which eliminates nodes (Kron reduction), of at most 8,000 rows.
     n_eigenpairs : int
         Of the Laplacian, which the local variation methods keep.
     eigen_tolerance : float

@@ -7,7 +7,7 @@
 namespace ecseq::compress {
 
 /// The Schur complement and the fill of later levels are dense: 8 nodes^2 bytes each.
-inline constexpr Index kMostKronNodes = 10'000;
+inline constexpr Index kMostKronNodes = 8'000;
 
 /// The levels of "kron" (see CoarseningOptions). Throws InvalidArgument beyond kMostKronNodes.
 std::vector<CoarseningLevel> kron_levels(const graph::SparseGraph& graph,

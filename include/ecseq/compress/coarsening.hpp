@@ -31,7 +31,7 @@ struct CoarseningOptions {
   ///   The level's graph is that of the Schur complement L_aa - L_ab L_bb^-1 L_ba, which keeps the
   ///   resistances between the nodes that stay. An eliminated node goes to the one with the largest
   ///   entry in its row of the harmonic extension -L_bb^-1 L_ba, the lowest on ties. Dense: refused
-  ///   beyond 10,000 nodes; use "variation_edges" there
+  ///   beyond 8,000 nodes; use "variation_edges" there
   std::string method = "variation_neighborhoods";
   Index n_representatives = 500;  ///< K; 1 .. N
   Index n_eigenpairs = 10;        ///< k of the local variation methods: the first eigenvectors of
