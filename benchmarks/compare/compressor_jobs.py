@@ -135,8 +135,8 @@ def compress(job: dict[str, Any], meter: Meter) -> dict[str, Any]:
     y = np.load(job["y"]) if "y" in job else None
     graph = scipy.sparse.load_npz(job["graph"]) if "graph" in job else None
     parameters = dict(job.get("parameters", {}))
-    if "counts" in parameters:  # JSON knows no keys but text
-        parameters["counts"] = {int(c): k for c, k in parameters["counts"].items()}
+    if "allocation" in parameters:  # JSON knows no keys but text
+        parameters["allocation"] = {int(c): k for c, k in parameters["allocation"].items()}
     compressor = catalogue.make(job["name"], job["k"], **parameters)
     with meter:
         catalogue.fitted(compressor, x, y, graph=graph)

@@ -169,7 +169,7 @@ def balanced(bench: Bench) -> Iterator[Line]:
             "compress",
             name="balanced_kmeans",
             k=sum(counts.values()),
-            parameters={"counts": counts},
+            parameters={"allocation": counts},
             x=x,
             y=y,
         )

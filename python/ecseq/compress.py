@@ -25,7 +25,7 @@ from ecseq._inputs import finite_matrix, positive, seed_of, threads
 from ecseq._label_channels import LabelChannels
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._representatives import representatives_from
-from ecseq.graph import from_scipy
+from ecseq.graph import CoreGraph, from_scipy
 
 
 class Compressor(BaseEstimator):
@@ -56,23 +56,33 @@ class Compressor(BaseEstimator):
     num_threads: int | None
     verbose: Verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike | None = None, graph: Any = None) -> Any:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        graph: Any = None,
+        *,
+        symmetrise: bool = False,
+    ) -> Any:
         """Compress the rows of X [n, h].
 
         y : labels [n], summed per representative, and what balanced compressors balance by:
         classes, or real values if they are numbers with fractions or more than 100 different ones.
         graph : SciPy sparse matrix [n, n], for graph compressors, which build a graph of nearest
         neighbours without it.
+        symmetrise : take the larger of both directions of an edge of ``graph``, instead of refusing
+        a graph that is not symmetric.
         """
         x = finite_matrix(X)
-        return self._fit(x, LabelChannels.of(y), y, graph)
+        edges = None if graph is None else from_scipy(graph, len(x), symmetrise=symmetrise)
+        return self._fit(x, LabelChannels.of(y), y, edges)
 
     def _fit(
         self,
         x: NDArray[np.float32],
         labels: LabelChannels,
         y: ArrayLike | None,
-        graph: Any = None,
+        edges: CoreGraph | None = None,
     ) -> Any:
         channels, codes = labels.encode(y, len(x))
         groups, counts = self._groups(labels, codes)
@@ -91,7 +101,6 @@ class Compressor(BaseEstimator):
         }
         if counts is not None:
             options["group_counts"] = counts
-        edges = None if graph is None else from_scipy(graph, len(x))
         progress = as_progress(self.verbose)
         try:
             found = _core.compress(x, channels, groups, edges, options, progress)

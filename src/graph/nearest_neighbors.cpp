@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -150,6 +151,24 @@ Reach find_reach(const MetricSpace& space, const CoarseCells& cells, Index k,
   return reach;
 }
 
+/// Some members of a cell: a cell of many duplicates is searched for in parts.
+struct CellPart {
+  Index cell = 0;
+  std::span<const Index> rows;
+};
+
+std::vector<CellPart> parts_of(const CoarseCells& cells) {
+  constexpr std::size_t kRows = 1024;
+  std::vector<CellPart> parts;
+  for (Index c = 0; c < cells.size(); ++c) {
+    const std::span<const Index> members = cells.members(c);
+    for (std::size_t first = 0; first < members.size(); first += kRows) {
+      parts.push_back({c, members.subspan(first, std::min(kRows, members.size() - first))});
+    }
+  }
+  return parts;
+}
+
 void search_cells(const MetricSpace& space, Index k, const NeighborSearch& search, int threads,
                   const ProgressCallback& progress, NeighborTable& out) {
   const CoarseCells cells(space, search.seed, threads, progress);
@@ -160,16 +179,19 @@ void search_cells(const MetricSpace& space, Index k, const NeighborSearch& searc
     packed[static_cast<std::size_t>(c)] =
         space.pack(take_rows<float>(space.rows(), cells.members(c)));
   });
+  const std::vector<CellPart> parts = parts_of(cells);
+  const auto n_parts = static_cast<Index>(parts.size());
   const Index round = 4 * threads;
-  for (Index first = 0; first < cells.size(); first += round) {
-    report(progress, {"graph", first, cells.size(), ""});
-    parallel_for(std::min(round, cells.size() - first), threads, [&](Index c) {
-      const std::vector<Index>& queries = cells.members(first + c);
+  for (Index first = 0; first < n_parts; first += round) {
+    report(progress, {"graph", first, n_parts, ""});
+    parallel_for(std::min(round, n_parts - first), threads, [&](Index p) {
+      const CellPart& part = parts[static_cast<std::size_t>(first + p)];
+      const std::vector<Index> queries(part.rows.begin(), part.rows.end());
       const auto n = static_cast<Index>(queries.size());
       const Matrix<float> x = take_rows<float>(space.rows(), queries);
       TopLists lists(n, k);
       Index candidates = 0;
-      const std::vector<Index> near = cells.nearest_cells(first + c);
+      const std::vector<Index> near = cells.nearest_cells(part.cell);
       for (std::size_t r = 0; r < near.size(); ++r) {
         // Beyond the reach only for cells so small that k rows were not seen yet.
         if (static_cast<Index>(r) >= reach.cells && candidates > k) break;

@@ -77,6 +77,11 @@ def test_a_given_graph_is_used(blobs):
     shuffled = edges[np.random.default_rng(1).permutation(600)]
     with pytest.raises(ValueError, match=r"differs from the one back|edge to itself"):
         compress.Coarsening(30).fit(X, graph=shuffled)
+    lower = scipy.sparse.tril(edges)
+    with pytest.raises(ValueError, match="symmetrise=True takes the larger"):
+        compress.Coarsening(30).fit(X, graph=lower)
+    both = compress.Coarsening(30, method="heavy_edge").fit(X, graph=lower, symmetrise=True)
+    np.testing.assert_array_equal(both.assignment_, given.assignment_)
     other = graph.knn_graph(np.random.default_rng(2).normal(size=(600, 2)), 8)
     different = compress.Coarsening(30, method="heavy_edge").fit(X, graph=other)
     assert (given.assignment_ != different.assignment_).any()
