@@ -118,8 +118,10 @@ class Coarsener {
           options_.method == "variation_cliques" ? contract_cliques : contract_neighborhoods;
       ContractionSets sets =
           contract(graph, laplacian.degrees(), target_, budget, threads_, progress_);
-      // Where every set is larger than what is left to merge, its edges are not.
-      if (sets.n_groups < graph.size()) return sets;
+      // Where few disjoint sets fit into what is left to merge, as around a hub, edges do.
+      if (10 * (graph.size() - sets.n_groups) >= budget) return sets;
+      ContractionSets edges = match_variation_edges(laplacian, budget);
+      return edges.n_groups < sets.n_groups ? edges : sets;
     }
     return match_variation_edges(laplacian, budget);
   }
@@ -134,7 +136,24 @@ class Coarsener {
             edge.cost = variation_edge_cost(laplacian.degrees(), target_, edge.i, edge.j);
           }
         });
-    return match_edges(laplacian.size(), std::move(edges), budget, threads_, progress_);
+    ContractionSets sets =
+        match_edges(laplacian.size(), std::move(edges), budget, threads_, progress_);
+    if (sets.joined) sets.variation = variation_of(laplacian, sets);
+    return sets;
+  }
+
+  double variation_of(const graph::Laplacian& laplacian, const ContractionSets& sets) const {
+    VariationCost cost(laplacian.graph(), laplacian.degrees(), target_);
+    const graph::Members members = graph::members_of(sets.parent, sets.n_groups);
+    double variation = 0.0;
+    for (std::size_t g = 0; g + 1 < members.offsets.size(); ++g) {
+      const Index size = members.offsets[g + 1] - members.offsets[g];
+      if (size < 2) continue;
+      const std::span<const Index> set(members.nodes.data() + members.offsets[g],
+                                       static_cast<std::size_t>(size));
+      variation += cost(set) * static_cast<double>(size - 1);
+    }
+    return variation;
   }
 
   const CoarseningOptions& options_;

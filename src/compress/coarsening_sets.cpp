@@ -40,6 +40,7 @@ void sort_edges(std::vector<CandidateEdge>& edges, int threads,
 ContractionSets Contraction::finish() const {
   ContractionSets out;
   out.variation = variation_;
+  out.joined = joined_;
   out.parent.resize(leader_.size());
   std::vector<Index> number(leader_.size(), -1);
   for (std::size_t i = 0; i < leader_.size(); ++i) {
@@ -69,6 +70,15 @@ ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index
     if (contraction.budget() == 0) break;
     if (contraction.taken(edge.i) || contraction.taken(edge.j)) continue;
     contraction.contract(std::vector<Index>{edge.i, edge.j}, edge.cost);
+  }
+  const Index enough = (budget + 9) / 10;
+  for (const CandidateEdge& edge : edges) {
+    if (budget - contraction.budget() >= enough) break;
+    if (!contraction.taken(edge.i)) {
+      contraction.join(edge.i, edge.j);
+    } else if (!contraction.taken(edge.j)) {
+      contraction.join(edge.j, edge.i);
+    }
   }
   return contraction.finish();
 }

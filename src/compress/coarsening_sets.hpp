@@ -13,6 +13,7 @@ struct ContractionSets {
   std::vector<Index> parent;  ///< [nodes], the new node of each; numbered by their lowest node
   Index n_groups = 0;
   double variation = 0.0;  ///< sum of cost (|S| - 1)
+  bool joined = false;     ///< a matched pair took in more nodes, whose cost `variation` leaves out
 };
 
 /// Marks, during a level, which nodes were merged into which.
@@ -33,12 +34,21 @@ class Contraction {
     variation_ += cost * static_cast<double>(gain);
   }
 
+  /// The free node i joins the set of j, alone until now or not.
+  void join(Index i, Index j) {
+    if (!taken(j)) leader_[static_cast<std::size_t>(j)] = j;
+    leader_[static_cast<std::size_t>(i)] = leader_[static_cast<std::size_t>(j)];
+    --budget_;
+    joined_ = true;
+  }
+
   ContractionSets finish() const;
 
  private:
   std::vector<Index> leader_;  // [nodes], a node of its set, or -1
   Index budget_;
   double variation_ = 0.0;
+  bool joined_ = false;
 };
 
 /// The edge from i to j, i < j.
@@ -52,7 +62,9 @@ struct CandidateEdge {
 std::vector<CandidateEdge> edges_of(const graph::SparseGraph& graph);
 
 /// Greedy matching: the cheapest edge whose ends are free, until the budget is spent; ties go to
-/// the lower nodes.
+/// the lower nodes. Where a hub holds the graph together few ends are free at a time: a matching of
+/// less than a tenth of the budget is filled up to that by free nodes that join a neighbour's set,
+/// cheapest edge first.
 ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index budget,
                             int threads, const ProgressCallback& progress);
 

@@ -185,6 +185,26 @@ TEST(CoarseningLevels, KeepTheSpectralErrorWithinLoukasBound) {
   }
 }
 
+TEST(CoarseningLevels, GetDoneAroundAHub) {
+  // A hub with 200 neighbours, some of which have one more: a matching finds few disjoint edges.
+  Rng rng(3);
+  testing::Edges edges;
+  for (Index i = 1; i <= 200; ++i) edges[{0, i}] = static_cast<float>(rng.uniform(0.1, 1.0));
+  for (Index i = 1; i <= 20; ++i) edges[{i, 200 + i}] = static_cast<float>(rng.uniform(0.1, 1.0));
+  const graph::SparseGraph graph = testing::graph_of(221, edges);
+  for (const std::string method : {"variation_neighborhoods", "variation_edges", "heavy_edge"}) {
+    CoarseningOptions options = with(method, 12);
+    options.n_eigenpairs = 5;
+    const auto levels = coarsening_levels(graph, options);
+    EXPECT_EQ(levels.back().graph.size(), 12) << method;
+    EXPECT_LT(levels.size(), 60U) << method;
+    if (method == "heavy_edge") continue;
+    double bound = 1.0;
+    for (const auto& level : levels) bound *= 1 + level.sigma;
+    EXPECT_LE(restricted_error(graph, 5, levels), bound - 1 + 1e-9) << method;
+  }
+}
+
 TEST(CoarseningLevels, LoseNoMoreByTheLooseEigenpairs) {
   // A ring of 1200 nodes with chords to the fourth neighbour, weights at random, and a hub: small
   // eigenvalues beside a large one, so that the floor is what stops the eigensolver.
