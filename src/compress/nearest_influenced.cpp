@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/kernels/vec.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -11,6 +12,26 @@ namespace {
 constexpr Index kRows = 256;                 // a task
 constexpr Index kRound = 64 * kRows;         // between two reports of progress
 constexpr Index kBlock = kFoldWidth<float>;  // witnesses whose distances are folded at a time
+
+/// Distances of x from kBlock points, divided by the scale, at most 1. In explicit vectors: the
+/// bits of an expression depend on where its result lies in memory. points: [h, kBlock]; x: [h];
+/// out: [kBlock]
+void scaled_distances(const Matrix<float>& points, const float* x, float inverse_scale,
+                      float* out) {
+  using kernels::Vec;
+  constexpr Index kLanes = kernels::kLanes<float>;
+  static_assert(kBlock % kLanes == 0);
+  for (Index w = 0; w < kBlock; w += kLanes) {
+    Vec<float> sum{};
+    for (Index k = 0; k < points.rows(); ++k) {
+      const Vec<float> difference =
+          kernels::load(points.row(k).data() + w) - kernels::broadcast(x[k]);
+      sum = kernels::fma(difference, difference, sum);
+    }
+    kernels::store(out + w, sum);
+  }
+  for (Index w = 0; w < kBlock; ++w) out[w] = std::min(1.0F, std::sqrt(out[w]) * inverse_scale);
+}
 
 }  // namespace
 
@@ -30,17 +51,16 @@ NearestInfluenced::NearestInfluenced(const graph::NormalizedAdjacency& adjacency
   for (Index begin = 0; begin < m; begin += kBlock) {
     const Index width = std::min(kBlock, m - begin);
     const std::vector<Index> part(witnesses.begin() + begin, witnesses.begin() + begin + width);
-    const Matrix<float> points = take_rows<float>(smooth, part).transpose();  // [h, width]
+    Matrix<float> points = Matrix<float>::Zero(smooth.cols(), kBlock);
+    points.leftCols(width) = take_rows<float>(smooth, part).transpose();
     std::vector<float> block(static_cast<std::size_t>(n * kBlock));
     for (Index first = 0; first < n; first += kRound) {
       report(progress, {"compress", begin, m, "distances"});
       parallel_chunks(std::min(kRound, n - first), kRows, threads, [&](Index from, Index to) {
         for (Index i = first + from; i < first + to; ++i) {
-          Eigen::Map<Eigen::Array<float, 1, Eigen::Dynamic>> out(block.data() + i * kBlock, width);
-          for (Index k = 0; k < points.rows(); ++k) {
-            out += (points.row(k).array() - smooth(i, k)).square();
-          }
-          out = (out.sqrt() * inverse).min(1.0F);
+          float* const out = block.data() + i * kBlock;
+          scaled_distances(points, smooth.row(i).data(), inverse, out);
+          std::fill(out + width, out + kBlock, 0.0F);
         }
       });
     }
