@@ -169,8 +169,8 @@ def eigenpairs(
     max_iterations : int
         Where they do not suffice, ``RuntimeWarning`` says what was reached.
     solver : {"chebyshev", "spectra"}
-        Subspace iteration, or Lanczos by the Spectra library, which is faster on graphs whose
-        clusters hang together by a few edges.
+        Subspace iteration, started from contracted graphs, or Lanczos by the Spectra library, which
+        can be faster at tight tolerances on graphs that do not contract.
 
     Returns
     -------
