@@ -60,10 +60,22 @@ compress::GroupingFunction to_grouping(const py::object& callable) {
 ModelOptions to_options(const py::dict& given) {
   ModelOptions options;
   read(given, "gnn", options.gnn);
+  read(given, "n_layers", options.n_layers);
+  read(given, "heads", options.heads);
+  read(given, "activation", options.activation);
+  read(given, "residual", options.residual);
   read(given, "hidden_size", options.hidden_size);
+  read(given, "head", options.head);
+  read(given, "loss", options.loss);
+  read(given, "selection", options.selection);
   read(given, "mode", options.mode);
   read(given, "aux_weight", options.aux_weight);
   read(given, "dropout", options.dropout);
+  read(given, "input_dropout", options.input_dropout);
+  read(given, "attention_dropout", options.attention_dropout);
+  read(given, "standardize", options.standardize);
+  read(given, "gate", options.gate);
+  read(given, "own_head", options.own_head);
   read(given, "class_weight", options.class_weight);
   read(given, "controls", options.controls);
   read(given, "metadata", options.metadata);
@@ -80,6 +92,12 @@ ModelOptions to_options(const py::dict& given) {
     read(config, "attach", similarity.attach);
     read(config, "n_neighbors", similarity.n_neighbors);
     read(config, "epsilon", similarity.epsilon);
+    read(config, "min_correlation", similarity.min_correlation);
+    read(config, "isolated", similarity.isolated);
+    read(config, "standardize", similarity.standardize);
+    read(config, "label_mix", similarity.label_mix);
+    read(config, "mass", similarity.mass);
+    read(config, "label_spreading", similarity.label_spreading);
     read(config, "prior_strength", similarity.prior_strength);
     read(config, "iterations", similarity.iterations);
     read(config, "max_points_per_centroid", similarity.max_points_per_centroid);
@@ -159,6 +177,16 @@ auto outputs_of(Matrix<float> (Model::*method)(const Samples&, int) const) {
   };
 }
 
+/// The same for a later period with its labels.
+auto replayed(Matrix<float> (Model::*method)(const Samples&, const Targets&, int) const) {
+  return [method](const Model& model, const py::object& x, const FloatArray& y,
+                  const py::dict& entities, const py::object& times, int num_threads) {
+    const HeldSamples held = to_samples(x, entities, times);
+    const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
+    return to_array(released([&] { return (model.*method)(held.samples, targets, num_threads); }));
+  };
+}
+
 py::tuple to_python(const pipeline::Split& split) {
   const auto array = [](const std::vector<Index>& rows) {
     return IntArray(static_cast<py::ssize_t>(rows.size()), rows.data());
@@ -193,7 +221,8 @@ void register_pipeline(py::module_& m) {
              const FloatArray& y_validation, const py::dict& entities_validation,
              const py::object& times_validation, const std::string& task, int n_classes,
              const py::dict& options, const encoders::SequenceEncoder* encoder,
-             const IntArray& row_numbers, const py::object& progress) {
+             const IntArray& row_numbers, const py::object& unlabelled,
+             const py::object& progress) {
             HeldSamples training = to_samples(x, entities, times);
             training.samples.row_numbers = to_vector(row_numbers);
             const HeldSamples validation =
@@ -204,19 +233,43 @@ void register_pipeline(py::module_& m) {
             const ProgressCallback callback = to_progress(progress);
             std::optional<encoders::SequenceEncoder> own;
             if (encoder != nullptr) own = *encoder;
-            return released([&] {
+            std::optional<HeldSamples> others;
+            if (!unlabelled.is_none()) others = to_samples(unlabelled, py::dict(), py::none());
+            pipeline::HeadInputs head;
+            Model model = released([&] {
               return Model::fit(training.samples, targets, validation.samples, validation_targets,
-                                model_options, std::move(own), callback);
+                                model_options, std::move(own), callback,
+                                others ? &others->samples : nullptr,
+                                model_options.own_head ? nullptr : &head);
             });
+            return py::make_tuple(std::move(model), to_array(std::move(head.training)),
+                                  to_array(std::move(head.validation)));
           },
           py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
           py::arg("x_validation"), py::arg("y_validation"), py::arg("entities_validation"),
           py::arg("times_validation"), py::arg("task"), py::arg("n_classes"), py::arg("options"),
-          py::arg("encoder"), py::arg("row_numbers"), py::arg("progress"))
+          py::arg("encoder"), py::arg("row_numbers"), py::arg("unlabelled"), py::arg("progress"))
       .def("decide", outputs_of(&Model::decide), py::arg("x"), py::arg("entities"),
            py::arg("times"), py::arg("num_threads"))
       .def("predict", outputs_of(&Model::predict), py::arg("x"), py::arg("entities"),
            py::arg("times"), py::arg("num_threads"))
+      .def("inputs", outputs_of(&Model::inputs), py::arg("x"), py::arg("entities"),
+           py::arg("times"), py::arg("num_threads"))
+      .def("replay_inputs", replayed(&Model::replay_inputs), py::arg("x"), py::arg("y"),
+           py::arg("entities"), py::arg("times"), py::arg("num_threads"))
+      .def(
+          "fit_gate_of",
+          [](Model& model, const FloatArray& base, const FloatArray& head, const FloatArray& y) {
+            const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
+            model.fit_gate_of(view(base).eigen(), view(head).eigen(), targets);
+          },
+          py::arg("base"), py::arg("head"), py::arg("y"))
+      .def(
+          "gated",
+          [](const Model& model, const FloatArray& base, const FloatArray& head) {
+            return to_array(model.gated(view(base).eigen(), view(head).eigen()));
+          },
+          py::arg("base"), py::arg("head"))
       .def("transform", outputs_of(&Model::transform), py::arg("x"), py::arg("entities"),
            py::arg("times"), py::arg("num_threads"))
       .def("base", outputs_of(&Model::base), py::arg("x"), py::arg("entities"), py::arg("times"),
@@ -231,16 +284,8 @@ void register_pipeline(py::module_& m) {
           },
           py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("name"),
           py::arg("num_threads"))
-      .def(
-          "replay",
-          [](const Model& model, const py::object& x, const FloatArray& y, const py::dict& entities,
-             const py::object& times, int num_threads) {
-            const HeldSamples held = to_samples(x, entities, times);
-            const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
-            return to_array(
-                released([&] { return model.replay(held.samples, targets, num_threads); }));
-          },
-          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"), py::arg("num_threads"))
+      .def("replay", replayed(&Model::replay), py::arg("x"), py::arg("y"), py::arg("entities"),
+           py::arg("times"), py::arg("num_threads"))
       .def(
           "observe",
           [](Model& model, const py::object& x, const FloatArray& y, const py::dict& entities,
@@ -278,6 +323,17 @@ void register_pipeline(py::module_& m) {
       .def("set_metadata", &Model::set_metadata, py::arg("text"))
       .def_property_readonly("metadata",
                              [](const Model& model) { return model.options().metadata; })
+      .def_property_readonly("gate",
+                             [](const Model& model) {
+                               const pipeline::Gate& gate = model.gate();
+                               return py::dict(
+                                   py::arg("choice") = !model.options().gate ? "none"
+                                                       : gate.stacked        ? "stacked"
+                                                                             : "base",
+                                   py::arg("base_weight") = gate.base_weight,
+                                   py::arg("head_weight") = gate.head_weight,
+                                   py::arg("bias") = gate.bias);
+                             })
       .def_property_readonly("report", &Model::report)
       .def_property_readonly("task", [](const Model& model) { return task_name(model.task()); })
       .def_property_readonly("n_classes", &Model::n_classes)

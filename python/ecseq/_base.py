@@ -17,14 +17,24 @@ from ecseq._checks import check_finite
 from ecseq._encoder import SequenceEncoder
 from ecseq._explaining import explanation_of
 from ecseq._explanations import Explanations
-from ecseq._inputs import Samples, core_sequences, make_samples, seed_of, threads
-from ecseq._labels import encode_labels, labels_of, probabilities, recode, split_labelled
+from ecseq._foreign_head import fitted_head, head_outputs
+from ecseq._inputs import Samples, core_sequences, finite_matrix, make_samples, seed_of, threads
+from ecseq._labels import (
+    encode_labels,
+    labels_of,
+    metrics_of,
+    probabilities,
+    recode,
+    split_labelled,
+)
 from ecseq._model_file import description_of
 from ecseq._own_compressor import grouping_of
 from ecseq._parameters import core_options, encoder_of, relations_of
+from ecseq._presets import settings_of
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._relations import EntityRelation, Relation
 from ecseq._representatives import Representatives, representatives_of
+from ecseq._search import best_model
 from ecseq._sequences import Sequences
 
 Rows = ArrayLike | Sequences
@@ -47,17 +57,30 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         n_neighbors: int = 8,
         epsilon: float = 0.99,
         gnn: str = "sage_mean",
+        n_layers: int = 1,
+        heads: int = 4,
+        activation: str = "relu",
+        residual: bool = True,
         hidden_size: int = 32,
+        head: Any = "linear",
+        loss: str = "auto",
         mode: str = "targets",
         aux_weight: float = 1.0,
         dropout: float = 0.1,
+        input_dropout: float = 0.0,
+        attention_dropout: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
+        gate: bool = True,
         learning_rate: float = 5e-3,
+        schedule: str = "plateau",
+        selection: str = "auto",
         batch_size: int | None = None,
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.2,
         controls: bool = True,
+        preset: str | None = None,
+        time_budget: float = 60.0,
         random_state: Any = 0,
         num_threads: int | None = None,
         verbose: Verbose = False,
@@ -70,17 +93,30 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         self.n_neighbors = n_neighbors
         self.epsilon = epsilon
         self.gnn = gnn
+        self.n_layers = n_layers
+        self.heads = heads
+        self.activation = activation
+        self.residual = residual
         self.hidden_size = hidden_size
+        self.head = head
+        self.loss = loss
         self.mode = mode
         self.aux_weight = aux_weight
         self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.attention_dropout = attention_dropout
         self.class_weight = class_weight
+        self.gate = gate
         self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.selection = selection
         self.batch_size = batch_size
         self.max_epochs = max_epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.controls = controls
+        self.preset = preset
+        self.time_budget = time_budget
         self.random_state = random_state
         self.num_threads = num_threads
         self.verbose = verbose
@@ -98,13 +134,15 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         entities: Mapping[str, ArrayLike] | None = None,
         times: ArrayLike | None = None,
         validation: Validation | None = None,
+        X_unlabeled: Rows | None = None,
     ) -> Any:
         """Fit on embeddings X [n, h] or Sequences X [n] with labels y [n].
 
         y, entities ({name: ids [n]}) and times ([n], seconds or datetime64) default to what
         Sequences carry. validation: ``(X, y)`` or ``(X, y, {"entities": ..., "times": ...})``, or
         Sequences that carry their labels. With times, entity states are built causally over both
-        parts, and end up knowing both.
+        parts, and end up knowing both. X_unlabeled: more rows of the kind of X, without labels,
+        which help to find the representatives by similarity.
 
         Raises ``ValueError`` before any work for bad input; the estimator is then unchanged.
         """
@@ -113,12 +151,13 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         seed = seed_of(self.random_state)
         task, classes, codes = encode_labels(labels, self._task)
         n_classes = 0 if classes is None else len(classes)
-        relations = relations_of(self)
-        options = core_options(self, relations, classes, codes, seed)
+        settings = settings_of(self, None if classes is None else classes.tolist())
+        relations = relations_of(settings)
+        options = core_options(settings, relations, classes, codes, seed)
         needed = [r.by for r in relations if isinstance(r, EntityRelation)]
         samples = make_samples(x, len(labels), sequences, entities, times, needed)
 
-        encoder = encoder_of(self, sequences, task, classes)
+        encoder = encoder_of(settings, sequences, task, classes)
         if validation is None:
             rows, validation_rows = split_labelled(
                 samples.times, task, n_classes, codes, self.validation_fraction, seed
@@ -137,6 +176,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 parts = (sequences, held_out_sequences)
         if task != "regression" and len(np.unique(y_training)) < 2:
             raise ValueError("y: the training part holds one class only")
+        unlabelled = None if X_unlabeled is None else self._unlabelled_data(X_unlabeled, sequences)
 
         labels_training = y_training if classes is None else classes[y_training.astype(int)]
         for relation in relations:
@@ -158,25 +198,46 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                     ),
                 )
                 encoder_seconds = float(encoder.fit_report_["seconds"])
-            model = _core.Model.fit(
-                training.x,
-                y_training,
-                training.entities,
-                training.times,
-                held_out.x,
-                y_held_out,
-                held_out.entities,
-                held_out.times,
-                task,
-                n_classes,
-                options,
-                None if encoder is None else encoder._core,
-                rows,
-                progress,
-            )
+
+            def fit_core(chosen: dict[str, Any]) -> tuple[_core.Model, Any, Any]:
+                return _core.Model.fit(
+                    training.x,
+                    y_training,
+                    training.entities,
+                    training.times,
+                    held_out.x,
+                    y_held_out,
+                    held_out.entities,
+                    held_out.times,
+                    task,
+                    n_classes,
+                    chosen,
+                    None if encoder is None else encoder._core,
+                    rows,
+                    unlabelled,
+                    progress,
+                )
+
+            tried = None
+            if self.preset == "best":
+                model, tried = best_model(fit_core, options, self.time_budget, progress)
+            else:
+                model, inputs, inputs_held_out = fit_core(options)
+            head = None
+            if not options["own_head"]:
+                head = fitted_head(settings.head, task, inputs, y_training, seed)
+                outputs = head_outputs(head, task, n_classes, inputs_held_out)
+                held_out_base = model.base(*held_out, threads(self.num_threads))
+                model.fit_gate_of(held_out_base, outputs, y_held_out)
         finally:
             close_progress(progress)
-        self._adopt(model, encoder, classes, needed)
+        self._adopt(model, encoder, classes, needed, head)
+        if tried is not None:
+            self.fit_report_["tried"] = tried
+        if head is not None:
+            gated = model.gated(held_out_base, outputs)
+            self.fit_report_["validation"]["ecseq"] = metrics_of(task, y_held_out, gated)
+            self.fit_report_["gate"] = model.gate
         seconds = self.fit_report_["seconds"]
         seconds["encoder"] = encoder_seconds
         seconds["total"] += encoder_seconds
@@ -184,6 +245,14 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             # Names of data-frame columns and their number, as scikit-learn keeps them.
             validate_data(self, X, skip_check_array=True)
         return self
+
+    def _unlabelled_data(self, X: Rows, training: Sequences | None) -> Any:
+        if isinstance(X, Sequences) != (training is not None):
+            raise TypeError("X_unlabeled: expected rows of the kind of X")
+        if isinstance(X, Sequences):
+            assert training is not None
+            return core_sequences(X.recoded(training.categories))
+        return finite_matrix(X)
 
     def _training_data(self, X: Rows, y: ArrayLike | None) -> tuple[Any, NDArray[Any]]:
         if isinstance(X, Sequences):
@@ -254,8 +323,10 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         encoder: SequenceEncoder | None,
         classes: NDArray[Any] | None,
         needed: list[str],
+        head: Any = None,
     ) -> None:
         self._model = model
+        self.head_ = head
         self._entity_names = list(needed)
         self.encoder_ = encoder
         self.fit_report_: dict[str, Any] = json.loads(model.report)
@@ -284,10 +355,19 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         check_finite(x, "X", _column_names(X, x.shape[1]), _source_of(X))
         return make_samples(x, len(x), None, entities, times, self._entity_names)
 
-    def _outputs(self, method: Any, X: Rows, entities: Any, times: Any) -> NDArray[np.float32]:
+    def _decide(self, X: Rows, entities: Any, times: Any) -> NDArray[np.float32]:
+        """Logits [n, outputs], or values [n, 1]."""
         samples = self._samples(X, entities, times)
-        outputs: NDArray[np.float32] = method(*samples, threads(self.num_threads))
-        return outputs
+        n_threads = threads(self.num_threads)
+        if self.head_ is None:
+            return self._model.decide(*samples, n_threads)
+        return self._gated(samples, self._model.inputs(*samples, n_threads))
+
+    def _gated(self, samples: Samples, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What gate and a head of the caller's own make of its inputs."""
+        model = self._model
+        outputs = head_outputs(self.head_, model.task, model.n_classes, inputs)
+        return model.gated(model.base(*samples, threads(self.num_threads)), outputs)
 
     def transform(
         self,
@@ -296,14 +376,20 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         entities: Mapping[str, ArrayLike] | None = None,
         times: ArrayLike | None = None,
     ) -> NDArray[np.float32]:
-        """The enriched embedding [n, hidden_size]: the graph layer's output."""
-        check_is_fitted(self)
-        return self._outputs(self._model.transform, X, entities, times)
+        """The enriched embedding [n, hidden_size]: the graph layers' output.
+
+        With a head of your own: what it sees, embedding, base output and relations side by side.
+        """
+        samples = self._samples(X, entities, times)
+        if self.head_ is not None:
+            return self._model.inputs(*samples, threads(self.num_threads))
+        return self._model.transform(*samples, threads(self.num_threads))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Names of the columns of `transform`."""
         check_is_fitted(self)
-        return np.asarray([f"ecseq{i}" for i in range(self.hidden_size)], dtype=object)
+        n = self.hidden_size if self.head_ is None else self.head_.n_features_in_
+        return np.asarray([f"ecseq{i}" for i in range(n)], dtype=object)
 
     def replay(
         self,
@@ -323,10 +409,10 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         for several, values [n] for regression.
         """
         samples, codes = self._labelled(X, y, entities, times)
-        outputs = self._model.replay(
-            samples.x, codes, samples.entities, samples.times, threads(self.num_threads)
-        )
-        return self._scores(outputs)
+        period = (samples.x, codes, samples.entities, samples.times, threads(self.num_threads))
+        if self.head_ is None:
+            return self._scores(self._model.replay(*period))
+        return self._scores(self._gated(samples, self._model.replay_inputs(*period)))
 
     def partial_fit(
         self,
@@ -403,6 +489,10 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 0:
             raise ValueError(f"top: expected a number of at least 0, got {top!r}")
         samples = self._samples(X, entities, times)
+        if self.head_ is not None:
+            raise ValueError(
+                f"explain: takes the built-in head; {type(self.head_).__name__} has ways of its own"
+            )
         found = self._model.explain(*samples, int(top), threads(self.num_threads))
         given: dict[str, Any] = dict(X.end_entities) if isinstance(X, Sequences) else {}
         given.update(entities or {})

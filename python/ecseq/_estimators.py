@@ -29,23 +29,49 @@ _PARAMETERS = """
         None: one SimilarityRelation with the flat parameters below.
     n_representatives, compressor, attach, n_neighbors, epsilon
         Of the default relation, see `SimilarityRelation`.
-    gnn : {"sage_mean"}
+    gnn : {"sage_mean", "sage_max", "gcn", "gat", "attention"}
         The graph layer over target and representatives.
+    n_layers : {1, 2}
+        With two, the representatives hear one another first.
+    heads : int
+        Of "gat" and "attention"; divides `hidden_size`.
+    activation : {"relu", "tanh", "gelu", "none"}
+        Of hidden layers; "none" leaves a linear model.
+    residual : bool
+        Whether the layer also sees the target's own embedding and base output. Without, it sees the
+        embedding alone ("gcn", "gat": only as a node like the representatives).
     hidden_size : int
-        Of the graph layer; the enriched embedding's size.
+        Of the graph layers; the enriched embedding's size.
+    head : {"linear", "mlp"}, sizes of hidden layers, or a scikit-learn classifier or regressor
+        What turns the enriched embedding into outputs. One of your own (a clone is fitted) gets
+        embedding, base output and averaged relations, X [n, width]; the gate stacks it as any. A
+        file keeps it by ``skops``, if that is installed.
+    loss : {"auto", "huber", "paper"}
+        Cross-entropy or squared error; Huber's; squared error of the sigmoid (the paper's).
     mode : {"targets", "compressed", "joint", "pretrain"}
         What the layer is trained on: the targets; the representatives with their label mix; both,
         the latter times `aux_weight`; the representatives and then the targets.
-    aux_weight, dropout : float
+    aux_weight, dropout, input_dropout, attention_dropout : float
+        dropout: of hidden layers. input_dropout: of what graph layers other than one "sage_mean"
+        see. attention_dropout: of the attention weights of "gat" and "attention".
     class_weight : None, "balanced" or dict
-    learning_rate, batch_size, max_epochs, patience
-        Of the graph layer (Adam); batch_size None chooses by the number of rows.
+    gate : bool
+        Stack with the base, or fall back to it where validation says so.
+    learning_rate, schedule, selection, batch_size, max_epochs, patience
+        Of the graph layer (Adam). schedule "plateau" halves the rate when validation stands still
+        ("constant", "cosine"). selection: what early stopping watches, "auto" for (AUC + AP) / 2 or
+        the loss, "auc", "ap", "loss". batch_size None chooses by the number of rows.
     validation_fraction : float
         Share held out when ``fit`` gets no ``validation``: the latest rows where times are known,
         else a random part of each class. It decides early stopping and the gate.
     controls : bool
         Also fit logistic (linear) regression and a small MLP on the same embedding, to be compared
         with: in ``fit_report_`` and by `control_scores`.
+    preset : None, "paper", "fast" or "best"
+        Values for all parameters that are left at their defaults. "paper": the released protocol of
+        the paper, without any of what this library adds. "fast": fewer representatives and epochs.
+        "best": tries kinds of relation layer for `time_budget` seconds and keeps the one that
+        validation likes best (``fit_report_["tried"]``).
     random_state : int, RandomState or None
         With an int, results are the same bits for every `num_threads`.
     num_threads : int or None
@@ -99,7 +125,7 @@ class ECSeqClassifier(ClassifierMixin, ECSeqBase):
     ) -> NDArray[np.float32]:
         """Logits: [n] for two classes, [n, n_classes] for several."""
         check_is_fitted(self)
-        outputs = self._outputs(self._model.decide, X, entities, times)
+        outputs = self._decide(X, entities, times)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def predict_proba(
@@ -161,7 +187,7 @@ class ECSeqRegressor(RegressorMixin, ECSeqBase):
     ) -> NDArray[np.float32]:
         """Values [n]."""
         check_is_fitted(self)
-        return self._outputs(self._model.decide, X, entities, times)[:, 0]
+        return self._decide(X, entities, times)[:, 0]
 
     def score(
         self,

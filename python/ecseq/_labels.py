@@ -10,6 +10,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from ecseq import _core
 from ecseq._sequences import Sequences, ranges
+from ecseq.metrics import binary_metrics, multiclass_metrics, regression_metrics
 
 
 def probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -168,3 +169,14 @@ def split_validation(
     if per == "none":
         return held_out, np.zeros(0)
     return held_out, labels_of(held_out, y) if per == "sequence" else event_labels_of(held_out, y)
+
+
+def metrics_of(
+    task: str, codes: NDArray[np.float32], outputs: NDArray[np.float32]
+) -> dict[str, float]:
+    """Metrics of logits [n, outputs], or values [n, 1], against class numbers or values [n]."""
+    if task == "regression":
+        return regression_metrics(codes, outputs[:, 0])
+    if task == "binary":
+        return binary_metrics(codes.astype(int), probabilities(outputs[:, 0])[:, 1])
+    return multiclass_metrics(codes.astype(int), probabilities(outputs))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecseq import _core, compress
 from ecseq._encoder import SequenceEncoder
+from ecseq._foreign_head import head_from_text, head_to_text, is_foreign
 from ecseq._relations import EntityRelation, Relation, SimilarityRelation
 
 
@@ -23,6 +24,8 @@ def description_of(estimator: Any) -> dict[str, Any]:
         if name == "compressor":
             parameters[name] = _compressor_to_json(value)
             continue
+        if name == "head" and is_foreign(value):
+            value = "foreign"
         if name == "encoder" and isinstance(value, SequenceEncoder):
             value = "fitted"
         elif name == "verbose" and callable(value):
@@ -41,6 +44,8 @@ def description_of(estimator: Any) -> dict[str, Any]:
         description["categories"] = {
             name: _plain(values.tolist()) for name, values in estimator.encoder_.categories_.items()
         }
+    if estimator.head_ is not None:
+        description["head"] = head_to_text(estimator.head_)
     if hasattr(estimator, "classes_"):
         description["classes"] = estimator.classes_.tolist()
         description["classes_dtype"] = estimator.classes_.dtype.str
@@ -71,8 +76,11 @@ def restored(cls: Any, model: _core.Model, description: dict[str, Any]) -> Any:
         )
         if parameters.get("encoder") == "fitted":
             parameters["encoder"] = encoder
+    head = None
+    if "head" in description:
+        head = parameters["head"] = head_from_text(description["head"])
     estimator = cls(**parameters)
-    estimator._adopt(model, encoder, classes, description["entity_names"])
+    estimator._adopt(model, encoder, classes, description["entity_names"], head)
     estimator.fit_report_ = description["fit_report"]
     estimator.user_metadata_ = description["user_metadata"]
     if "feature_names_in" in description:

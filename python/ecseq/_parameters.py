@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ecseq._encoder import SequenceEncoder
-from ecseq._inputs import class_weights, training_options
+from ecseq._foreign_head import hidden_sizes, is_foreign
+from ecseq._inputs import class_weights, positive, training_options
 from ecseq._relations import EntityRelation, Relation, SimilarityRelation
 from ecseq._sequences import Sequences
 
@@ -24,6 +25,10 @@ def relations_of(estimator: Any) -> list[Relation]:
                 attach=estimator.attach,
                 n_neighbors=estimator.n_neighbors,
                 epsilon=estimator.epsilon,
+                isolated=estimator.isolated,
+                label_mix=estimator.label_mix,
+                mass=estimator.mass,
+                standardize=estimator.standardize,
             )
         ]
     relations = list(estimator.relations)
@@ -50,15 +55,26 @@ def core_options(
     codes: NDArray[np.float32],
     seed: int,
 ) -> dict[str, Any]:
-    """Options of the C++ model. codes: class numbers or values [n]."""
+    """Options of the C++ model. estimator: its parameters, see `settings_of`. codes: class numbers
+    or values [n]."""
     options = training_options(estimator, seed)
     if estimator.batch_size is None:
         options["batch_size"] = 0  # the core chooses by the number of rows
-    options["gnn"] = str(estimator.gnn)
-    options["mode"] = str(estimator.mode)
-    options["aux_weight"] = float(estimator.aux_weight)
-    options["dropout"] = float(estimator.dropout)
-    options["controls"] = bool(estimator.controls)
+    for name in ("gnn", "activation", "loss", "selection", "mode", "schedule"):
+        options[name] = str(getattr(estimator, name))
+    for name in ("n_layers", "heads"):
+        options[name] = positive(getattr(estimator, name), name)
+    for name in ("aux_weight", "dropout", "input_dropout", "attention_dropout"):
+        options[name] = float(getattr(estimator, name))
+    for name in ("residual", "gate", "controls", "standardize"):
+        options[name] = bool(getattr(estimator, name))
+    options["own_head"] = not is_foreign(estimator.head)
+    options["head"] = hidden_sizes(estimator.head, options["hidden_size"])
+    if not options["own_head"] and (options["gnn"] != "sage_mean" or options["n_layers"] != 1):
+        raise ValueError(
+            "head: a head of your own sees the averaged representatives, which is one layer of "
+            f"'sage_mean'; got gnn={estimator.gnn!r}, n_layers={estimator.n_layers}"
+        )
     if classes is not None:
         options["class_weight"] = class_weights(estimator.class_weight, classes, codes)
     options["entities"] = []

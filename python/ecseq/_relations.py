@@ -67,14 +67,27 @@ class SimilarityRelation(BaseEstimator):
         each row, from 0, negative for none. Representatives are the means of the clusters' rows,
         unless ``representatives_``, or a second value that the function returns, gives real rows
         [K, h] to stand for them.
-    attach : {"knn", "epsilon"}
+        "none" compresses nothing: every training row is a representative of its own, and the
+        graph is that of all rows (BatchGNN in the paper), to see what compression costs.
+    attach : {"knn", "epsilon", "correlation"}
         Which representatives a sequence is related to: the `n_neighbors` nearest, weighted by
-        distance; or all whose cosine exceeds `epsilon`, equally, and the nearest where there is
-        none (``fit_report_["isolation_rate"]`` says how often).
+        distance; all whose cosine exceeds `epsilon`, equally; or all whose Pearson correlation
+        over the columns is at least `min_correlation`, equally.
     n_neighbors : int
-    epsilon : float
+    epsilon, min_correlation : float
+    isolated : {"nearest", "alone"}
+        A sequence to which no representative is near enough is related to the `n_neighbors`
+        nearest, or to none (``fit_report_["isolation_rate"]`` says how often).
+    label_mix, mass : bool
+        Whether a representative shows its label mix, and how many sequences it stands for. A
+        training sequence never sees its own label in it.
     prior_strength : float
         Labels at the overall rate added to each representative's label mix.
+    label_spreading : float in [0, 1)
+        Share of a representative's label mix that comes from those it is related to, over and over
+        (Zhou et al. 2003): for few labels. At most 4096 representatives.
+    standardize : bool
+        Columns of the embedding to mean 0 and variance 1 first.
     """
 
     def __init__(
@@ -85,14 +98,26 @@ class SimilarityRelation(BaseEstimator):
         attach: str = "knn",
         n_neighbors: int = 8,
         epsilon: float = 0.99,
+        min_correlation: float = 0.5,
+        isolated: str = "nearest",
+        label_mix: bool = True,
+        mass: bool = True,
         prior_strength: float = 5.0,
+        label_spreading: float = 0.0,
+        standardize: bool = True,
     ) -> None:
         self.n_representatives = n_representatives
         self.compressor = compressor
         self.attach = attach
         self.n_neighbors = n_neighbors
         self.epsilon = epsilon
+        self.min_correlation = min_correlation
+        self.isolated = isolated
+        self.label_mix = label_mix
+        self.mass = mass
         self.prior_strength = prior_strength
+        self.label_spreading = label_spreading
+        self.standardize = standardize
 
     def _options(self, classes: Sequence[Any] | None) -> dict[str, Any]:
         """Options of the C++ relation; ``classes`` in order, None for regression."""
@@ -103,7 +128,13 @@ class SimilarityRelation(BaseEstimator):
             "attach": self.attach,
             "n_neighbors": _as_int(self.n_neighbors, "n_neighbors"),
             "epsilon": float(self.epsilon),
+            "min_correlation": float(self.min_correlation),
+            "isolated": str(self.isolated),
+            "label_mix": bool(self.label_mix),
+            "mass": bool(self.mass),
             "prior_strength": float(self.prior_strength),
+            "label_spreading": float(self.label_spreading),
+            "standardize": bool(self.standardize),
         }
         wanted = self.n_representatives
         if wanted is None:

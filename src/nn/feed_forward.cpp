@@ -3,41 +3,44 @@
 #include <algorithm>
 
 namespace ecseq::nn {
+namespace {
+
+/// y = act(x W + b) without the padding of the product.
+void apply_layer(const kernels::PackedDense& layer, const float* x, Index rows,
+                 Activation activation, float* y, std::vector<float>& scratch) {
+  const Index padded = layer.padded(), out = layer.out();
+  scratch.resize(static_cast<std::size_t>(rows * padded));
+  kernels::multiply(layer, x, layer.in(), rows, scratch.data());
+  for (Index i = 0; i < rows; ++i) {
+    const float* from = scratch.data() + i * padded;
+    for (Index j = 0; j < out; ++j) y[i * out + j] = activate(from[j], activation);
+  }
+}
+
+}  // namespace
 
 FeedForward::Packed FeedForward::pack() const {
   Packed packed;
-  if (hidden_ > 0) packed.hidden = {parameters_.view(0), parameters_.data(1)};
-  const int last = hidden_ > 0 ? 2 : 0;
-  packed.output = {parameters_.view(last), parameters_.data(last + 1)};
+  for (const int weight : layers_.weights()) {
+    packed.emplace_back(parameters_.view(weight), parameters_.data(weight + 1));
+  }
   return packed;
 }
 
 void FeedForward::hidden_layer(const Packed& packed, const float* x, Index rows, float* z,
                                std::vector<float>& scratch) const {
-  const Index padded = packed.hidden.padded();
-  scratch.resize(static_cast<std::size_t>(rows * padded));
-  kernels::multiply(packed.hidden, x, in_, rows, scratch.data());
-  for (Index i = 0; i < rows; ++i) {
-    for (Index j = 0; j < hidden_; ++j) {
-      z[i * hidden_ + j] = std::max(0.0f, scratch[static_cast<std::size_t>(i * padded + j)]);
-    }
-  }
+  apply_layer(packed.front(), x, rows, activation(), z, scratch);
 }
 
 void FeedForward::predict(const Packed& packed, const float* x, Index rows, float* y) const {
-  std::vector<float> scratch, z;
-  const float* last = x;
-  if (hidden_ > 0) {
-    z.resize(static_cast<std::size_t>(rows * hidden_));
-    hidden_layer(packed, x, rows, z.data(), scratch);
-    last = z.data();
+  std::vector<float> scratch, z, next;
+  for (std::size_t l = 0; l + 1 < packed.size(); ++l) {
+    next.resize(static_cast<std::size_t>(rows * hidden_[l]));
+    apply_layer(packed[l], x, rows, activation(), next.data(), scratch);
+    std::swap(z, next);
+    x = z.data();
   }
-  const Index padded = packed.output.padded();
-  scratch.resize(static_cast<std::size_t>(rows * padded));
-  kernels::multiply(packed.output, last, packed.output.in(), rows, scratch.data());
-  for (Index i = 0; i < rows; ++i) {
-    std::copy_n(scratch.data() + i * padded, out_, y + i * out_);
-  }
+  apply_layer(packed.back(), x, rows, Activation::kNone, y, scratch);
 }
 
 }  // namespace ecseq::nn

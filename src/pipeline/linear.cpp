@@ -186,7 +186,7 @@ Network fit_linear(const TrainingSet& training, Task task, int num_threads,
                          : minimise(Likelihood(inputs, training, task, l2, num_threads),
                                     MatrixXd::Zero(in + 1, out), progress);
   Rng unused(0);
-  nn::FeedForward network(in, 0, out, unused);
+  nn::FeedForward network(in, {}, out, unused);
   auto& parameters = network.parameters();
   for (Index k = 0; k < in; ++k) {
     for (Index c = 0; c < out; ++c) parameters.data(0)[k * out + c] = static_cast<float>(w(k, c));

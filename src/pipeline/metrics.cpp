@@ -104,10 +104,12 @@ std::map<std::string, double> metrics(const Matrix<float>& outputs, const Target
   return out;
 }
 
-double selection_score(const Matrix<float>& outputs, const Targets& y) {
-  if (y.task == Task::kBinary && has_both_classes(y)) {
-    return 0.5 * (nn::roc_auc(column(outputs), y.values) +
-                  nn::average_precision(column(outputs), y.values));
+double selection_score(const Matrix<float>& outputs, const Targets& y, const std::string& by) {
+  if (y.task == Task::kBinary && has_both_classes(y) && by != "loss") {
+    const double auc = nn::roc_auc(column(outputs), y.values);
+    if (by == "auc") return auc;
+    const double ap = nn::average_precision(column(outputs), y.values);
+    return by == "ap" ? ap : 0.5 * (auc + ap);
   }
   return -mean_loss(outputs, y);
 }

@@ -30,6 +30,31 @@ void require_labelled(const ModelState& state, const Samples& samples, const Tar
   }
 }
 
+void require_averages(const ModelState& state) {
+  if (state.averages()) return;
+  throw InvalidArgument("gnn: a head of one's own sees averages, that is one layer of 'sage_mean'");
+}
+
+/// As `entity_features`, each row as of its own time in a later period.
+std::vector<Matrix<float>> replayed_features(const ModelState& state, const Samples& samples,
+                                             const Targets& y) {
+  for (const auto& options : state.options.entities) {
+    if (!options.timed) {
+      throw InvalidArgument("times: replay needs them, but the relation by '" + options.by +
+                            "' was fitted without");
+    }
+  }
+  const auto channels = relation::label_channels(y, state.target_mean, state.target_std).values;
+  const std::vector<double> times = event_times(samples);
+  std::vector<Matrix<float>> out;
+  for (std::size_t e = 0; e < state.entities.size(); ++e) {
+    auto memory = state.entities[e];  // replayed on a copy: the model stays as it is
+    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
+    out.push_back(memory.replay(keys, times, channels));
+  }
+  return out;
+}
+
 /// Applies head and gate to blocks of rows and stacks the results.
 Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
                             const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
@@ -40,8 +65,8 @@ Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
     std::vector<Matrix<float>> part;
     for (const auto& features : entities) part.push_back(middle_rows(features, begin, end));
     const Matrix<float> part_base = middle_rows(base, begin, end);
-    const Matrix<float> inputs = relation_inputs(
-        state, {x.row(begin).data(), end - begin, x.cols()}, part_base, part, num_threads);
+    const LayerInputs inputs = relation_inputs(state, {x.row(begin).data(), end - begin, x.cols()},
+                                               part_base, part, num_threads);
     out.middleRows(begin, end - begin) = finish(state, inputs, part_base, num_threads);
   }
   return out;
@@ -148,33 +173,63 @@ std::vector<Matrix<float>> entity_features(const ModelState& state, const Sample
   return out;
 }
 
-Matrix<float> relation_inputs(const ModelState& state, MatrixView<float> x,
-                              const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
-                              int num_threads, MatrixView<float> own_channels,
-                              std::span<const std::int64_t> own_representative) {
+RelationLayerOptions layer_options(const ModelState& state) {
+  const ModelOptions& options = state.options;
+  RelationLayerOptions out;
+  out.averaged = state.averages();
+  out.graph.backbone.kind = options.gnn;
+  out.graph.backbone.n_layers = options.n_layers;
+  out.graph.backbone.heads = options.heads;
+  out.graph.backbone.activation = nn::activation_named(options.activation);
+  out.graph.backbone.dropout = options.attention_dropout;
+  out.graph.hidden_size = options.hidden_size;
+  out.graph.head = options.head;
+  out.graph.standardize = options.standardize;
+  out.graph.input_dropout = options.input_dropout;
+  out.graph.dropout = options.dropout;
+  out.training = options.training;
+  return out;
+}
+
+LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
+                            const std::vector<Matrix<float>>& entities, int num_threads,
+                            const Matrix<float>* labels) {
+  LayerInputs inputs;
+  Matrix<float>& dense = inputs.dense;
   const auto& last = state.blocks.back();
-  Matrix<float> inputs(x.rows, last.begin + last.size);
-  std::size_t block = 0;
-  inputs.leftCols(x.cols) = x.eigen();
-  inputs.middleCols(x.cols, base.cols()) = base;
-  ++block;
+  dense.resize(x.rows, last.begin + last.size);
+  const Index self = state.self_block().size;
+  if (self > 0) dense.leftCols(x.cols) = x.eigen();
+  if (self > x.cols) dense.middleCols(x.cols, base.cols()) = base;
   if (state.similarity) {
-    inputs.middleCols(state.blocks[block].begin, state.blocks[block].size) =
-        state.similarity->aggregate(x, num_threads, own_channels, own_representative);
-    ++block;
+    const auto& relation = *state.similarity;
+    inputs.attachments = labels ? relation.attach_training(x, *labels, num_threads)
+                                : relation.attach(x, num_threads);
+    if (state.averages()) {
+      const auto& block = state.similarity_block();
+      dense.middleCols(block.begin, block.size) =
+          relation.aggregate(inputs.attachments, num_threads);
+      inputs.attachments = {};
+    } else if (gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn)) {
+      inputs.node.resize(x.rows, relation.n_features());
+      for (Index i = 0; i < x.rows; ++i) relation.as_node(x.row(i), inputs.node.row(i).data());
+    }
   }
-  for (const auto& features : entities) {
-    inputs.middleCols(state.blocks[block].begin, state.blocks[block].size) = features;
-    ++block;
+  for (std::size_t e = 0; e < entities.size(); ++e) {
+    const auto& block = state.entity_block(e);
+    dense.middleCols(block.begin, block.size) = entities[e];
   }
   return inputs;
 }
 
-Matrix<float> head_outputs(const ModelState& state, MatrixView<float> inputs, int num_threads) {
-  return in_target_units(state, state.layer.predict(inputs, num_threads));
+Matrix<float> head_outputs(const ModelState& state, const LayerInputs& inputs, int num_threads) {
+  if (!state.options.own_head) {
+    throw InvalidArgument("head: this model's is the caller's own; give it what `inputs` returns");
+  }
+  return in_target_units(state, state.layer.predict(state.similar(), inputs, num_threads));
 }
 
-Matrix<float> finish(const ModelState& state, MatrixView<float> inputs, const Matrix<float>& base,
+Matrix<float> finish(const ModelState& state, const LayerInputs& inputs, const Matrix<float>& base,
                      int num_threads) {
   if (!state.gate.stacked) return base;
   return state.gate.apply(base, head_outputs(state, inputs, num_threads));
@@ -209,8 +264,8 @@ Matrix<float> Model::transform(const Samples& samples, int num_threads) const {
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto entities = entity_features(*state_, samples, num_threads);
-  const Matrix<float> inputs = relation_inputs(*state_, x, base, entities, num_threads);
-  return state_->layer.hidden_layer(inputs, num_threads);
+  const LayerInputs inputs = relation_inputs(*state_, x, base, entities, num_threads);
+  return state_->layer.hidden_layer(state_->similar(), inputs, num_threads);
 }
 
 Matrix<float> Model::base(const Samples& samples, int num_threads) const {
@@ -233,23 +288,44 @@ Matrix<float> Model::control(const Samples& samples, const std::string& name,
 
 Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_threads) const {
   require_labelled(*state_, samples, y);
-  for (const auto& options : state_->options.entities) {
-    if (!options.timed) {
-      throw InvalidArgument("times: replay needs them, but the relation by '" + options.by +
-                            "' was fitted without");
-    }
-  }
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
-  const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  const std::vector<double> times = event_times(samples);
-  std::vector<Matrix<float>> entities;
-  for (std::size_t e = 0; e < state_->entities.size(); ++e) {
-    auto memory = state_->entities[e];  // replayed on a copy: the model stays as it is
-    const auto& keys = entity_column(samples, state_->options.entities[e].by).keys;
-    entities.push_back(memory.replay(keys, times, channels));
-  }
+  const auto entities = replayed_features(*state_, samples, y);
   return decide_blocks(*state_, x, base, entities, num_threads);
+}
+
+Matrix<float> Model::inputs(const Samples& samples, int num_threads) const {
+  require_fit(*state_, samples);
+  require_averages(*state_);
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Matrix<float> base = base_outputs(*state_, x, num_threads);
+  return relation_inputs(*state_, x, base, entity_features(*state_, samples, num_threads),
+                         num_threads)
+      .dense;
+}
+
+Matrix<float> Model::replay_inputs(const Samples& samples, const Targets& y,
+                                   int num_threads) const {
+  require_labelled(*state_, samples, y);
+  require_averages(*state_);
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Matrix<float> base = base_outputs(*state_, x, num_threads);
+  return relation_inputs(*state_, x, base, replayed_features(*state_, samples, y), num_threads)
+      .dense;
+}
+
+void Model::fit_gate_of(const Matrix<float>& base, const Matrix<float>& head, const Targets& y) {
+  const Index outputs = state_->n_outputs();
+  if (base.rows() != y.size() || head.rows() != y.size() || base.cols() != outputs ||
+      head.cols() != outputs) {
+    throw InvalidArgument("head: expected outputs of shape [" + std::to_string(y.size()) + ", " +
+                          std::to_string(outputs) + "]");
+  }
+  state_->gate = state_->options.gate ? fit_gate(base, head, y) : Gate{true, 0.0, 1.0, 0.0};
+}
+
+Matrix<float> Model::gated(const Matrix<float>& base, const Matrix<float>& head) const {
+  return state_->gate.apply(base, head);
 }
 
 void Model::observe(const Samples& samples, const Targets& y) {
@@ -270,6 +346,7 @@ void Model::observe(const Samples& samples, const Targets& y) {
   state_->entities = std::move(entities);
 }
 
+const Gate& Model::gate() const { return state_->gate; }
 Task Model::task() const { return state_->task; }
 int Model::n_classes() const { return state_->n_classes; }
 Index Model::input_features() const { return state_->input_features; }

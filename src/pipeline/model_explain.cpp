@@ -10,30 +10,43 @@ namespace {
 /// One row's prediction with parts of its relations taken away.
 class Occlusion {
  public:
-  Occlusion(const ModelState& state, RowVector<float> inputs, const RowVector<float>& base)
+  Occlusion(const ModelState& state, LayerInputs inputs, const RowVector<float>& base)
       : state_(state), inputs_(std::move(inputs)), base_(base) {}
 
-  /// The output with columns [begin, begin + size) replaced by `values`.
-  float with(Index begin, const RowVector<float>& values, Index output) const {
-    RowVector<float> changed = inputs_;
-    changed.segment(begin, values.size()) = values;
-    return score(changed, output);
+  const LayerInputs& inputs() const { return inputs_; }
+  float score(const LayerInputs& inputs, Index output) const {
+    return finish(state_, inputs, base_, 1)(0, output);
   }
-  float score(const RowVector<float>& inputs, Index output) const {
-    return finish(state_, {inputs.data(), 1, inputs.size()}, base_, 1)(0, output);
+  /// The inputs with the columns of an entity as those of one never seen.
+  LayerInputs without_entity(LayerInputs inputs, std::size_t e, double time) const {
+    const auto& block = state_.entity_block(e);
+    state_.entities[e].features(relation::kNoEntity, time, inputs.dense.data() + block.begin);
+    return inputs;
   }
-  const RowVector<float>& inputs() const { return inputs_; }
+  /// The inputs attached to `rest` alone. Nothing left: where the layer averages, the training mean
+  /// of the average; else no edge.
+  LayerInputs attached_to(LayerInputs inputs, const relation::Neighbourhood& rest) const {
+    if (!state_.averages()) {
+      inputs.attachments.offsets = {0, static_cast<Index>(rest.representative.size())};
+      inputs.attachments.source = rest.representative;
+      inputs.attachments.weight = rest.weight;
+      return inputs;
+    }
+    const auto& block = state_.similarity_block();
+    float* columns = inputs.dense.data() + block.begin;
+    if (rest.representative.empty()) {
+      std::copy_n(state_.layer.scaler().mean.data() + block.begin, block.size, columns);
+    } else {
+      state_.similarity->aggregate(rest, columns);
+    }
+    return inputs;
+  }
 
  private:
   const ModelState& state_;
-  RowVector<float> inputs_;
+  LayerInputs inputs_;
   Matrix<float> base_;
 };
-
-/// The answer when nothing is attached: the training mean of the block's columns.
-RowVector<float> nothing_attached(const ModelState& state, const gnn::SageMean::Block& block) {
-  return state.layer.scaler().mean.segment(block.begin, block.size);
-}
 
 relation::Neighbourhood without(const relation::Neighbourhood& all, std::size_t removed) {
   relation::Neighbourhood rest;
@@ -50,7 +63,8 @@ relation::Neighbourhood without(const relation::Neighbourhood& all, std::size_t 
 
 std::vector<double> label_mix(const ModelState& state, Index j) {
   const auto& representatives = state.similarity->representatives();
-  const double mass = representatives.mass[static_cast<std::size_t>(j)];
+  // A representative of rows without labels alone: as the smoothing would have it, nothing known.
+  const double mass = std::max(1.0, state.similarity->labelled_mass()[static_cast<std::size_t>(j)]);
   const double first = representatives.label_sums(j, 0) / mass;
   switch (state.task) {
     case Task::kBinary:
@@ -68,15 +82,12 @@ std::vector<double> label_mix(const ModelState& state, Index j) {
 }
 
 std::vector<SimilarCase> similar_cases(const ModelState& state, const float* x,
-                                       const Occlusion& row, const gnn::SageMean::Block& block,
-                                       Index output, float score, Index top) {
+                                       const Occlusion& row, Index output, float score, Index top) {
   const auto& relation = *state.similarity;
   const auto& representatives = relation.representatives();
   const relation::Neighbourhood all = relation.attach(x);
   std::vector<SimilarCase> out;
   for (std::size_t j = 0; j < all.representative.size(); ++j) {
-    RowVector<float> rest = nothing_attached(state, block);
-    if (all.representative.size() > 1) relation.aggregate(without(all, j), rest.data());
     SimilarCase found;
     found.representative = all.representative[j];
     found.similarity = relation.similarity(x, found.representative);
@@ -87,7 +98,7 @@ std::vector<SimilarCase> similar_cases(const ModelState& state, const float* x,
       const auto training_row = representatives.cases(found.representative, m);
       if (training_row >= 0) found.cases.push_back(training_row);
     }
-    found.contribution = score - row.with(block.begin, rest, output);
+    found.contribution = score - row.score(row.attached_to(row.inputs(), without(all, j)), output);
     out.push_back(std::move(found));
   }
   std::stable_sort(out.begin(), out.end(), [](const SimilarCase& a, const SimilarCase& b) {
@@ -105,7 +116,7 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
   const Matrix<float> x = embed(state, samples, num_threads);
   const Matrix<float> base = base_outputs(state, x, num_threads);
   const auto entities = entity_features(state, samples, num_threads);
-  const Matrix<float> inputs = relation_inputs(state, x, base, entities, num_threads);
+  const LayerInputs inputs = relation_inputs(state, x, base, entities, num_threads);
   const Matrix<float> outputs = finish(state, inputs, base, num_threads);
   const std::vector<double> times = event_times(samples);
 
@@ -118,28 +129,25 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
     explanation.score = outputs(i, output);
     explanation.base_score = base(i, output);
 
-    const Occlusion row(state, inputs.row(i), base.row(i));
-    RowVector<float> nothing = inputs.row(i);
-    std::size_t block = 1;
+    const Occlusion row(state, slice(inputs, i, i + 1), base.row(i));
+    LayerInputs nothing = row.inputs();
     if (state.similarity) {
-      explanation.similar = similar_cases(state, x.row(i).data(), row, state.blocks[block], output,
-                                          explanation.score, top);
-      nothing.segment(state.blocks[block].begin, state.blocks[block].size) =
-          nothing_attached(state, state.blocks[block]);
-      ++block;
+      explanation.similar =
+          similar_cases(state, x.row(i).data(), row, output, explanation.score, top);
+      nothing = row.attached_to(std::move(nothing), {});
     }
-    for (std::size_t e = 0; e < state.entities.size(); ++e, ++block) {
+    for (std::size_t e = 0; e < state.entities.size(); ++e) {
       const auto& memory = state.entities[e];
-      RowVector<float> unseen(memory.n_features());
-      memory.features(relation::kNoEntity, times[row_number], unseen.data());
       EntityCase found;
       found.by = state.options.entities[e].by;
       const auto key = entity_column(samples, found.by).keys[row_number];
       found.known = memory.knows(key);
       found.names = memory.feature_names();
       found.facts.assign(entities[e].row(i).begin(), entities[e].row(i).end());
-      found.contribution = explanation.score - row.with(state.blocks[block].begin, unseen, output);
-      nothing.segment(state.blocks[block].begin, unseen.size()) = unseen;
+      found.contribution =
+          explanation.score -
+          row.score(row.without_entity(row.inputs(), e, times[row_number]), output);
+      nothing = row.without_entity(std::move(nothing), e, times[row_number]);
       explanation.entities.push_back(std::move(found));
     }
     explanation.without_relations = row.score(nothing, output);

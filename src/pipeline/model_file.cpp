@@ -9,18 +9,27 @@
 
 namespace ecseq::relation {
 
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SimilarityOptions, compressor, n_representatives, group_counts,
-                                   attach, n_neighbors, epsilon, prior_strength, iterations,
-                                   max_points_per_centroid, n_cases)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SimilarityOptions, compressor, n_representatives,
+                                                group_counts, standardize, attach, n_neighbors,
+                                                epsilon, min_correlation, isolated, label_mix, mass,
+                                                prior_strength, label_spreading, edges_among,
+                                                iterations, max_points_per_centroid, n_cases)
 
 }  // namespace ecseq::relation
 
 namespace ecseq::pipeline {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelOptions, gnn, n_layers, heads, activation,
+                                                residual, hidden_size, head, loss, mode, aux_weight,
+                                                dropout, input_dropout, attention_dropout,
+                                                class_weight, standardize, selection, own_head,
+                                                gate)
+
 namespace {
 
 using nlohmann::json;
 
-constexpr int kFormatVersion = 1;
+constexpr int kFormatVersion = 2;
 constexpr const char* kFormat = "ecseq-model";
 constexpr Index kVerificationEvents = 64;
 /// Another instruction set rounds differently; a wrong weight differs by far more.
@@ -35,12 +44,7 @@ json to_json(const ModelState& state) {
   config["target_mean"] = state.target_mean;
   config["target_std"] = state.target_std;
   config["input_features"] = state.input_features;
-  config["gnn"] = state.options.gnn;
-  config["mode"] = state.options.mode;
-  config["hidden_size"] = state.options.hidden_size;
-  config["aux_weight"] = state.options.aux_weight;
-  config["dropout"] = state.options.dropout;
-  config["class_weight"] = state.options.class_weight;
+  config["layer"] = state.options;
   if (state.similarity) config["similarity"] = state.similarity->options();
   config["n_entities"] = state.entities.size();
   if (state.encoder) {
@@ -75,12 +79,42 @@ void save_verification(io::TensorFile& file, const VerificationCases& cases) {
   file.integers["verify.stops"] = cases.stops;
   file.doubles["verify.times"] = cases.times;
   file.floats["verify.embedding"] = cases.embedding;
-  file.floats["verify.inputs"] = cases.inputs;
+  file.floats["verify.inputs"] = cases.inputs.dense;
+  const auto& attachments = cases.inputs.attachments;
+  if (attachments.size() > 0) {
+    file.integers["verify.edges"] = {attachments.offsets.begin(), attachments.offsets.end()};
+    file.integers["verify.sources"] = attachments.source;
+    file.doubles["verify.weights"] = {attachments.weight.begin(), attachments.weight.end()};
+  }
+  if (cases.inputs.node.rows() > 0) file.floats["verify.nodes"] = cases.inputs.node;
   file.floats["verify.base"] = cases.base;
   file.floats["verify.outputs"] = cases.outputs;
 }
 
-VerificationCases load_verification(const io::TensorFile& file, const std::string& origin) {
+/// Throws FileError where the edges do not fit `n` targets and `sources` representatives.
+relation::Attachments load_edges(const io::TensorFile& file, Index n, Index sources,
+                                 const std::string& origin) {
+  relation::Attachments out;
+  const auto edges = file.integers.find("verify.edges");
+  if (edges == file.integers.end()) return out;
+  const auto source = file.integers.find("verify.sources");
+  const auto weight = file.doubles.find("verify.weights");
+  bool fits = source != file.integers.end() && weight != file.doubles.end() &&
+              edges->second.size() == static_cast<std::size_t>(n) + 1 &&
+              source->second.size() == weight->second.size() && edges->second.front() == 0 &&
+              edges->second.back() == static_cast<std::int64_t>(source->second.size()) &&
+              std::is_sorted(edges->second.begin(), edges->second.end());
+  fits = fits && std::all_of(source->second.begin(), source->second.end(),
+                             [&](std::int64_t j) { return j >= 0 && j < sources; });
+  if (!fits) throw FileError(origin + ": the verification cases' edges do not fit together");
+  out.offsets.assign(edges->second.begin(), edges->second.end());
+  out.source = source->second;
+  out.weight.assign(weight->second.begin(), weight->second.end());
+  return out;
+}
+
+VerificationCases load_verification(const io::TensorFile& file, Index representatives,
+                                    const std::string& origin) {
   const auto get = [&](const char* name) -> const Matrix<float>& {
     const auto found = file.floats.find(name);
     if (found == file.floats.end()) {
@@ -95,7 +129,9 @@ VerificationCases load_verification(const io::TensorFile& file, const std::strin
   const auto times = file.doubles.find("verify.times");
   if (times != file.doubles.end()) cases.times = times->second;
   cases.embedding = get("verify.embedding");
-  cases.inputs = get("verify.inputs");
+  cases.inputs.dense = get("verify.inputs");
+  cases.inputs.attachments = load_edges(file, cases.inputs.size(), representatives, origin);
+  if (file.floats.count("verify.nodes") > 0) cases.inputs.node = get("verify.nodes");
   cases.base = get("verify.base");
   cases.outputs = get("verify.outputs");
   return cases;
@@ -116,6 +152,19 @@ Sequences verification_sequences(const VerificationCases& cases) {
   Sequences sequences(cases.events, offsets);
   if (!cases.times.empty()) sequences.set_times(cases.times);
   return sequences;
+}
+
+/// A hostile file must not ask for a layer that cannot be built.
+void require_layer(const ModelOptions& options, const std::string& origin) {
+  const bool kind = options.gnn == "sage_mean" || options.gnn == "sage_max" ||
+                    options.gnn == "gcn" || options.gnn == "gat" || options.gnn == "attention";
+  const bool has_heads = options.gnn == "gat" || options.gnn == "attention";
+  const auto size = [](Index value) { return value >= 1 && value <= (Index{1} << 20); };
+  const bool fits = kind && (options.n_layers == 1 || options.n_layers == 2) &&
+                    size(options.hidden_size) && size(options.heads) &&
+                    (!has_heads || options.hidden_size % options.heads == 0) &&
+                    std::all_of(options.head.begin(), options.head.end(), size);
+  if (!fits) throw FileError(origin + ": the relation layer's options do not fit together");
 }
 
 ModelState read_state(const io::TensorFile& file, const std::string& origin) {
@@ -140,12 +189,8 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   config.at("target_std").get_to(state.target_std);
   config.at("input_features").get_to(state.input_features);
   ModelOptions& options = state.options;
-  config.at("gnn").get_to(options.gnn);
-  config.at("mode").get_to(options.mode);
-  config.at("hidden_size").get_to(options.hidden_size);
-  config.at("aux_weight").get_to(options.aux_weight);
-  config.at("dropout").get_to(options.dropout);
-  config.at("class_weight").get_to(options.class_weight);
+  // Before format 2 these stood beside the others, and there was one kind of layer.
+  (config.contains("layer") ? config.at("layer") : config).get_to(options);
   options.metadata = metadata(file, "user", origin);
   state.report = metadata(file, "report", origin);
 
@@ -175,14 +220,19 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   for (const auto& block : config.at("blocks")) {
     state.blocks.push_back({block.at("name").get<std::string>(), block.at("begin").get<Index>(),
                             block.at("size").get<Index>()});
-    if (state.blocks.back().begin != width || state.blocks.back().size < 1) {
+    if (state.blocks.back().begin != width || state.blocks.back().size < 0) {
       throw FileError(origin + ": the relation layer's blocks do not fit together");
     }
     width += state.blocks.back().size;
   }
-  state.layer = Network::load(file, "layer.");
-  const std::size_t n_blocks = 1 + (state.similarity ? 1 : 0) + n_entities;
-  if (state.blocks.size() != n_blocks || state.layer.in() != width) {
+  require_layer(options, origin);
+  if (options.own_head)
+    state.layer = RelationLayer::load(file, "layer.", layer_options(state),
+                                      state.similarity ? state.similarity->n_features() : 0,
+                                      state.n_outputs());
+  const bool averaged_block = state.similarity && state.averages();
+  const std::size_t n_blocks = 1 + (averaged_block ? 1 : 0) + n_entities;
+  if (state.blocks.size() != n_blocks || (options.own_head && state.layer.in() != width)) {
     throw FileError(origin + ": the relation layer's blocks do not fit together");
   }
   const json& gate = config.at("gate");
@@ -193,19 +243,20 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
         Network::load(file, "control." + name.get<std::string>() + ".");
   }
   options.controls = !state.controls.empty();
-  state.verification = load_verification(file, origin);
+  state.verification = load_verification(
+      file, state.similarity ? state.similarity->representatives().size() : 0, origin);
   return state;
 }
 
 }  // namespace
 
 VerificationCases make_verification(const ModelState& state, const Samples& samples,
-                                    MatrixView<float> embedding, MatrixView<float> inputs,
+                                    MatrixView<float> embedding, LayerInputs inputs,
                                     const Matrix<float>& base) {
   VerificationCases cases;
-  cases.inputs = inputs.eigen();
+  cases.inputs = std::move(inputs);
   cases.base = base;
-  cases.outputs = finish(state, inputs, base, 1);
+  cases.outputs = state.options.own_head ? finish(state, cases.inputs, base, 1) : base;
   cases.embedding = embedding.eigen();
   if (!state.encoder) return cases;
   // The last events of each sequence, so that long histories do not swell the file.
@@ -233,10 +284,18 @@ VerificationCases make_verification(const ModelState& state, const Samples& samp
 
 void replay_verification(const ModelState& state, const std::string& origin) {
   const VerificationCases& cases = state.verification;
-  const Index n = cases.inputs.rows();
-  const bool fits = n > 0 && cases.inputs.cols() == state.layer.in() && cases.base.rows() == n &&
-                    cases.base.cols() == state.n_outputs();
-  if (!fits || !close(finish(state, cases.inputs, cases.base, 1), cases.outputs)) {
+  const Index n = cases.inputs.size();
+  const auto& last = state.blocks.back();
+  const bool one_kind = gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn);
+  const bool on_edges = state.similarity && !state.averages();
+  const bool fits =
+      n > 0 && cases.inputs.dense.cols() == last.begin + last.size && cases.base.rows() == n &&
+      cases.base.cols() == state.n_outputs() &&
+      cases.inputs.attachments.size() == (on_edges ? n : 0) &&
+      cases.inputs.node.rows() == (on_edges && one_kind ? n : 0) &&
+      (!(on_edges && one_kind) || cases.inputs.node.cols() == state.similarity->n_features());
+  if (!fits || (state.options.own_head &&
+                !close(finish(state, cases.inputs, cases.base, 1), cases.outputs))) {
     throw FileError(origin + ": the model does not reproduce its own verification cases");
   }
   if (!state.encoder) return;
@@ -268,7 +327,7 @@ io::TensorFile to_file(const ModelState& state) {
   for (std::size_t e = 0; e < state.entities.size(); ++e) {
     state.entities[e].save(file, entity_prefix(e));
   }
-  state.layer.save(file, "layer.");
+  if (state.options.own_head) state.layer.save(file, "layer.");
   for (const auto& [name, network] : state.controls) network.save(file, "control." + name + ".");
   save_verification(file, state.verification);
   return file;

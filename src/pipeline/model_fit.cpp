@@ -40,8 +40,21 @@ class StageClock {
   std::map<std::string, double> seconds_;
 };
 
+void require_share(const char* name, double value) {
+  if (!(value >= 0.0 && value < 1.0)) {
+    throw InvalidArgument(std::string(name) + ": expected a number in [0, 1), got " +
+                          std::to_string(value));
+  }
+}
+
 void require_options(const ModelOptions& options, const Targets& y) {
-  require_one_of("gnn", options.gnn, {"sage_mean"});
+  require_one_of("gnn", options.gnn, {"sage_mean", "sage_max", "gcn", "gat", "attention"});
+  if (options.n_layers != 1 && options.n_layers != 2) {
+    throw InvalidArgument("n_layers: expected 1 or 2, got " + std::to_string(options.n_layers));
+  }
+  nn::activation_named(options.activation);
+  require_loss(options.loss, y.task);
+  require_one_of("selection", options.selection, {"auto", "auc", "ap", "loss"});
   require_one_of("mode", options.mode, {"targets", "compressed", "joint", "pretrain"});
   if (options.similarity) relation::validate(*options.similarity);
   if (options.mode != "targets" && !options.similarity) {
@@ -52,10 +65,17 @@ void require_options(const ModelOptions& options, const Targets& y) {
     throw InvalidArgument("relations: expected at least one relation");
   }
   require_at_least("hidden_size", options.hidden_size, 1);
-  if (!(options.dropout >= 0.0 && options.dropout < 1.0)) {
-    throw InvalidArgument("dropout: expected a number in [0, 1), got " +
-                          std::to_string(options.dropout));
+  for (const Index size : options.head) require_at_least("head", size, 1);
+  const bool has_heads = options.gnn == "gat" || options.gnn == "attention";
+  require_at_least("heads", options.heads, 1);
+  if (has_heads && options.hidden_size % options.heads != 0) {
+    throw InvalidArgument(
+        "heads: expected a divisor of hidden_size = " + std::to_string(options.hidden_size) +
+        ", got " + std::to_string(options.heads));
   }
+  require_share("dropout", options.dropout);
+  require_share("input_dropout", options.input_dropout);
+  require_share("attention_dropout", options.attention_dropout);
   require_at_least("max_epochs", options.training.max_epochs, 1);
   require_at_least("patience", options.training.patience, 1);
   if (!(options.training.learning_rate > 0.0)) {
@@ -145,8 +165,14 @@ EntityInputs build_entities(ModelState& state, const Samples& training, const Sa
 
 void lay_out_blocks(ModelState& state, Index embedding_size) {
   gnn::SageMean layout;
-  layout.add_block("self", embedding_size + state.n_outputs());
-  if (state.similarity) layout.add_block("similarity", state.similarity->n_features());
+  const bool sees_itself =
+      !gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn) || !state.similarity;
+  layout.add_block("self", state.options.residual ? embedding_size + state.n_outputs()
+                           : sees_itself          ? embedding_size
+                                                  : 0);
+  if (state.similarity && state.averages()) {
+    layout.add_block("similarity", state.similarity->n_features());
+  }
   for (std::size_t e = 0; e < state.entities.size(); ++e) {
     layout.add_block(state.options.entities[e].by, state.entities[e].n_features());
   }
@@ -156,30 +182,43 @@ void lay_out_blocks(ModelState& state, Index embedding_size) {
 /// The representatives as samples (ECSeq section III-D): X_com = phi^T X over the columns of their
 /// members, neighbours among themselves (E_com), labels Y_com = phi^T Y.
 struct RepresentativeSet {
-  Matrix<float> inputs;    ///< [K, width]
+  LayerInputs inputs;      ///< [K, width]
   Matrix<float> channels;  ///< [K, outputs]
 };
 
-RepresentativeSet representative_set(const ModelState& state, const Matrix<float>& inputs) {
+RepresentativeSet representative_set(const ModelState& state, const LayerInputs& inputs) {
   const auto& relation = *state.similarity;
   const auto& representatives = relation.representatives();
-  if (representatives.size() < 2) {
+  const Index k = representatives.size();
+  if (k < 2) {
     throw InvalidArgument("mode: training on representatives needs at least 2 of them, got 1");
   }
-  Matrix<double> sums = Matrix<double>::Zero(representatives.size(), inputs.cols());
-  for (Index i = 0; i < inputs.rows(); ++i) {
-    sums.row(relation.assignment()[static_cast<std::size_t>(i)]) += inputs.row(i).cast<double>();
+  const auto& mass = relation.labelled_mass();
+  Matrix<double> sums = Matrix<double>::Zero(k, inputs.dense.cols());
+  for (Index i = 0; i < inputs.size(); ++i) {
+    sums.row(relation.assignment()[static_cast<std::size_t>(i)]) +=
+        inputs.dense.row(i).cast<double>();
   }
   RepresentativeSet out;
-  out.channels.resize(representatives.size(), representatives.label_sums.cols());
-  for (Index j = 0; j < sums.rows(); ++j) {
-    const double mass = representatives.mass[static_cast<std::size_t>(j)];
-    sums.row(j) /= mass;
-    out.channels.row(j) = (representatives.label_sums.row(j) / mass).cast<float>();
+  out.channels.resize(k, representatives.label_sums.cols());
+  for (Index j = 0; j < k; ++j) {
+    const double members = std::max(1.0, mass[static_cast<std::size_t>(j)]);
+    sums.row(j) /= members;
+    out.channels.row(j) = (representatives.label_sums.row(j) / members).cast<float>();
   }
-  out.inputs = sums.cast<float>();
-  const auto& block = state.blocks[1];
-  out.inputs.middleCols(block.begin, block.size) = relation.aggregate_representatives();
+  out.inputs.dense = sums.cast<float>();
+  out.inputs.attachments = relation.attach_representatives();
+  if (state.averages()) {
+    const auto& block = state.similarity_block();
+    out.inputs.dense.middleCols(block.begin, block.size) =
+        relation.aggregate(out.inputs.attachments, 1);
+    out.inputs.attachments = {};
+  } else if (inputs.node.rows() > 0) {
+    out.inputs.node.resize(k, relation.n_features());
+    for (Index j = 0; j < k; ++j) {
+      relation.as_node(representatives.vectors.row(j).data(), out.inputs.node.row(j).data());
+    }
+  }
   return out;
 }
 
@@ -196,39 +235,39 @@ json curve_of(const nn::TrainingReport& report) {
 }
 
 /// Trains the relation layer in the mode asked for.
-Network fit_layer(const ModelState& state, const Matrix<float>& inputs,
-                  const Matrix<float>& channels, const std::vector<float>& weights,
-                  const ValidationSet& validation, nn::TrainingReport& report,
-                  const ProgressCallback& progress) {
+RelationLayer fit_layer(const ModelState& state, const LayerInputs& inputs,
+                        const Matrix<float>& channels, const std::vector<float>& weights,
+                        const LayerInputs& inputs_validation, const Targets& y_validation,
+                        nn::TrainingReport& report, const ProgressCallback& progress) {
   const ModelOptions& options = state.options;
-  const TrainingSet targets{inputs, channels, weights.empty() ? nullptr : weights.data()};
-  const auto fit = [&](const TrainingSet& set) {
-    return fit_network(set, validation, state.task, options.hidden_size, options.dropout,
-                       options.training, report, progress);
+  const RelationLayerOptions how = layer_options(state);
+  const auto fit = [&](const LayerInputs& on, const Matrix<float>& of, const float* row_weights,
+                       const RelationLayer* initial, nn::TrainingReport& of_fit) {
+    const Supervision supervision{of, row_weights, state.task, options.loss, options.selection};
+    return RelationLayer::fit(
+        {state.similar(), &on, supervision, &inputs_validation, &y_validation}, how, initial,
+        of_fit, progress);
   };
-  if (options.mode == "targets") return fit(targets);
+  const float* given_weights = weights.empty() ? nullptr : weights.data();
+  if (options.mode == "targets") return fit(inputs, channels, given_weights, nullptr, report);
 
   const RepresentativeSet set = representative_set(state, inputs);
-  const TrainingSet compressed{set.inputs, set.channels, nullptr};
-  if (options.mode == "compressed") return fit(compressed);
+  if (options.mode == "compressed") return fit(set.inputs, set.channels, nullptr, nullptr, report);
   if (options.mode == "pretrain") {
     nn::TrainingReport pretraining;
-    const Network initial = fit_network(compressed, validation, state.task, options.hidden_size,
-                                        options.dropout, options.training, pretraining, progress);
-    return continue_network(initial, targets, validation, state.task, options.dropout,
-                            options.training, report, progress);
+    const RelationLayer initial = fit(set.inputs, set.channels, nullptr, nullptr, pretraining);
+    return fit(inputs, channels, given_weights, &initial, report);
   }
   // joint: mean loss over targets + aux_weight * mean loss over representatives
-  const Index n = inputs.rows(), k = set.inputs.rows();
-  Matrix<float> all(n + k, inputs.cols()), all_channels(n + k, channels.cols());
-  all << inputs, set.inputs;
+  const Index n = inputs.size(), k = set.inputs.size();
+  Matrix<float> all_channels(n + k, channels.cols());
   all_channels << channels, set.channels;
   std::vector<float> all_weights = weights;
   all_weights.resize(static_cast<std::size_t>(n), 1.0f);
   all_weights.resize(
       static_cast<std::size_t>(n + k),
       static_cast<float>(options.aux_weight * static_cast<double>(n) / static_cast<double>(k)));
-  return fit({all, all_channels, all_weights.data()});
+  return fit(stack(inputs, set.inputs), all_channels, all_weights.data(), nullptr, report);
 }
 
 void require_training_samples(const ModelState& state, const Samples& samples, const Targets& y,
@@ -243,12 +282,24 @@ void require_training_samples(const ModelState& state, const Samples& samples, c
   }
 }
 
+void require_unlabelled(const ModelState& state, const Samples& samples) {
+  if (!state.options.similarity) {
+    throw InvalidArgument(
+        "X_unlabeled: rows without labels help a similarity relation only, but relations has none");
+  }
+  Samples rows = samples;  // entities and times of rows without labels say nothing
+  ModelState alone;
+  alone.encoder = state.encoder;
+  alone.input_features = state.input_features;
+  require_fit(alone, rows);
+}
+
 }  // namespace
 
 Model Model::fit(const Samples& training, const Targets& y, const Samples& validation,
                  const Targets& y_validation, const ModelOptions& options,
-                 std::optional<encoders::SequenceEncoder> encoder,
-                 const ProgressCallback& progress) {
+                 std::optional<encoders::SequenceEncoder> encoder, const ProgressCallback& progress,
+                 const Samples* unlabelled, HeadInputs* head_inputs) {
   auto owned = std::make_unique<ModelState>();
   ModelState& state = *owned;
   state.options = options;
@@ -268,6 +319,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   require_options(options, y);
   require_training_samples(state, training, y, "training");
   require_training_samples(state, validation, y_validation, "validation");
+  if (unlabelled != nullptr) require_unlabelled(state, *unlabelled);
   validate(y, training.size());
 
   const nn::TrainingOptions& trained = options.training;
@@ -289,6 +341,13 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   ecseq::report(progress, {"embed", 0, 1, ""});
   const Matrix<float> x = embed(state, training, threads);
   const Matrix<float> x_validation = embed(state, validation, threads);
+
+  // After the rows with labels come those without.
+  Matrix<float> all = x;
+  if (unlabelled != nullptr) {
+    all.conservativeResize(x.rows() + unlabelled->size(), Eigen::NoChange);
+    all.bottomRows(unlabelled->size()) = embed(state, *unlabelled, threads);
+  }
   clock.finish("embed");
 
   const TrainingSet on_embedding{x, channels.values, weights.empty() ? nullptr : weights.data()};
@@ -297,11 +356,11 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   const Matrix<float> base_validation = base_outputs(state, x_validation, threads);
   clock.finish("base");
 
-  std::vector<std::int64_t> assignment;
   if (options.similarity) {
-    state.similarity.emplace(x, channels, y.task, groups_of(y), *options.similarity, trained.seed,
-                             threads, progress);
-    assignment = state.similarity->assignment();
+    relation::SimilarityOptions similar = *options.similarity;
+    similar.edges_among = similar.edges_among || options.n_layers == 2;
+    state.similarity.emplace(all, channels, y.task, groups_of(y), similar, trained.seed, threads,
+                             progress);
   }
   clock.finish("compress");
 
@@ -311,34 +370,46 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   lay_out_blocks(state, x.cols());
   ecseq::report(progress, {"attach", 0, 1, ""});
-  const Matrix<float> inputs =
-      relation_inputs(state, x, base, entities.training, threads, channels.values, assignment);
-  const Matrix<float> inputs_validation =
+  const LayerInputs inputs =
+      relation_inputs(state, x, base, entities.training, threads, &channels.values);
+  const LayerInputs inputs_validation =
       relation_inputs(state, x_validation, base_validation, entities.validation, threads);
   const double isolation =
-      state.similarity ? state.similarity->isolation_rate(x_validation, threads) : 0.0;
+      state.similarity && state.similarity->options().attach != "knn"
+          ? static_cast<double>(state.similarity->attach(x_validation, threads).isolated) /
+                static_cast<double>(x_validation.rows())
+          : 0.0;
   clock.finish("attach");
 
   nn::TrainingReport layer_report;
   state.options.training.stage = "gnn";
-  state.layer = fit_layer(state, inputs, channels.values, weights, {inputs_validation, &y_standard},
-                          layer_report, progress);
+  if (head_inputs != nullptr) *head_inputs = {inputs.dense, inputs_validation.dense};
+  if (options.own_head) {
+    state.layer = fit_layer(state, inputs, channels.values, weights, inputs_validation, y_standard,
+                            layer_report, progress);
+  }
   if (state.similarity) state.similarity->finish_training(training.row_numbers);
   clock.finish("gnn");
 
-  state.gate = fit_gate(base_validation, head_outputs(state, inputs_validation, threads),
-                        y_validation, row_weights(y_validation, options.class_weight));
+  if (options.own_head) {
+    state.gate = options.gate
+                     ? fit_gate(base_validation, head_outputs(state, inputs_validation, threads),
+                                y_validation, row_weights(y_validation, options.class_weight))
+                     : Gate{true, 0.0, 1.0, 0.0};
+  }
   clock.finish("gate");
 
   if (options.controls) {
     state.controls["logistic_regression"] =
         state.base ? *state.base : fit_linear(on_embedding, y.task, threads, progress);
     nn::TrainingReport unused;
-    nn::TrainingOptions control_options = trained;
-    control_options.stage = "mlp (control)";
+    NetworkOptions control;
+    control.hidden = {options.hidden_size};
+    control.dropout = options.dropout;
+    control.training = trained;
+    control.training.stage = "mlp (control)";
     state.controls["mlp"] =
-        fit_network(on_embedding, {x_validation, &y_standard}, y.task, options.hidden_size,
-                    options.dropout, control_options, unused, progress);
+        fit_network(on_embedding, {x_validation, &y_standard}, y.task, control, unused, progress);
   }
   clock.finish("controls");
 
@@ -380,7 +451,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   out["curve"] = curve_of(layer_report);
   out["best_epoch"] = layer_report.best_epoch + 1;
   out["stop_reason"] = layer_report.stop_reason;
-  out["gate"] = {{"choice", state.gate.stacked ? "stacked" : "base"},
+  out["gate"] = {{"choice", !options.gate        ? "none"
+                            : state.gate.stacked ? "stacked"
+                                                 : "base"},
                  {"base_weight", state.gate.base_weight},
                  {"head_weight", state.gate.head_weight},
                  {"bias", state.gate.bias}};
@@ -388,9 +461,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.report = out.dump();
 
   const Index m = std::min(kVerificationRows, validation.size());
-  state.verification = make_verification(
-      state, validation, {x_validation.data(), m, x_validation.cols()},
-      {inputs_validation.data(), m, inputs_validation.cols()}, base_validation.topRows(m));
+  state.verification =
+      make_verification(state, validation, {x_validation.data(), m, x_validation.cols()},
+                        slice(inputs_validation, 0, m), base_validation.topRows(m));
   return Model(std::move(owned));
 }
 

@@ -9,6 +9,7 @@
 #include "ecseq/pipeline/gate.hpp"
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/pipeline/network.hpp"
+#include "ecseq/pipeline/relation_layer.hpp"
 
 namespace ecseq::pipeline {
 
@@ -18,7 +19,7 @@ struct VerificationCases {
   std::vector<std::int64_t> stops;
   std::vector<double> times;  ///< of the events, or empty
   Matrix<float> embedding;    ///< [m, h]: what the sequences encode to, or given rows
-  Matrix<float> inputs;       ///< [m, width] of the relation layer
+  LayerInputs inputs;         ///< of the relation layer
   Matrix<float> base;         ///< [m, outputs]
   Matrix<float> outputs;      ///< [m, outputs]
 };
@@ -36,14 +37,27 @@ struct ModelState {
   std::optional<Network> base;  ///< linear, where no encoder has a head that would be the base
   std::optional<relation::SimilarityRelation> similarity;
   std::vector<relation::EntityMemory> entities;
-  std::vector<gnn::SageMean::Block> blocks;  ///< columns of the relation layer's input
-  Network layer;                             ///< GNN layer and head
+  std::vector<gnn::SageMean::Block> blocks;  ///< columns of the relation layer's dense input
+  RelationLayer layer;                       ///< GNN layers and head
   Gate gate;
   std::map<std::string, Network> controls;
   std::string report;
   VerificationCases verification;
 
   bool has_encoder_head() const { return encoder && encoder->has_head(); }
+  const relation::SimilarityRelation* similar() const {
+    return similarity ? &*similarity : nullptr;
+  }
+  /// The representatives' mean is a block of the dense inputs.
+  bool averages() const {
+    return !similarity || (options.gnn == "sage_mean" && options.n_layers == 1);
+  }
+  const gnn::SageMean::Block& self_block() const { return blocks.front(); }
+  /// Only where it averages over a similarity relation.
+  const gnn::SageMean::Block& similarity_block() const { return blocks[1]; }
+  const gnn::SageMean::Block& entity_block(std::size_t e) const {
+    return blocks[blocks.size() - entities.size() + e];
+  }
   Index n_outputs() const { return task == Task::kMulticlass ? n_classes : 1; }
 };
 
@@ -58,19 +72,20 @@ Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num
 /// One matrix [n, features] per entity relation, as of samples.times.
 std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
                                            int num_threads);
-/// [n, width]: self (embedding, base outputs), similarity, entities.
-/// own_*: for training rows, see SimilarityRelation::aggregate.
-Matrix<float> relation_inputs(const ModelState& state, MatrixView<float> x,
-                              const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
-                              int num_threads, MatrixView<float> own_channels = {},
-                              std::span<const std::int64_t> own_representative = {});
+/// What the relation layer sees: in `dense` self (embedding, base outputs), similarity, entities.
+/// labels: of training rows, [n, channels], which must not hear their own; null for others.
+LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
+                            const std::vector<Matrix<float>>& entities, int num_threads,
+                            const Matrix<float>* labels = nullptr);
 /// Head and gate: [n, outputs]
-Matrix<float> finish(const ModelState& state, MatrixView<float> inputs, const Matrix<float>& base,
+Matrix<float> finish(const ModelState& state, const LayerInputs& inputs, const Matrix<float>& base,
                      int num_threads);
 /// Head alone, in the target's units. [n, outputs]
-Matrix<float> head_outputs(const ModelState& state, MatrixView<float> inputs, int num_threads);
+Matrix<float> head_outputs(const ModelState& state, const LayerInputs& inputs, int num_threads);
 /// Standardised values to the target's units; classification is left as it is.
 Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs);
+/// How the relation layer of these options is built and trained.
+RelationLayerOptions layer_options(const ModelState& state);
 
 /// The column of `samples` that an entity relation needs; throws InvalidArgument if absent.
 const EntityColumn& entity_column(const Samples& samples, const std::string& by);
@@ -79,7 +94,7 @@ std::vector<double> event_times(const Samples& samples);
 
 /// Runs the verification inputs through the model as it is now and keeps the outputs.
 VerificationCases make_verification(const ModelState& state, const Samples& samples,
-                                    MatrixView<float> embedding, MatrixView<float> inputs,
+                                    MatrixView<float> embedding, LayerInputs inputs,
                                     const Matrix<float>& base);
 /// Throws FileError where a replayed output differs.
 void replay_verification(const ModelState& state, const std::string& origin);

@@ -1,10 +1,14 @@
 #include "ecseq/relation/similarity_relation.hpp"
 
+#include <Eigen/LU>
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 #include "ecseq/compress/compressor.hpp"
+#include "ecseq/compress/nearest_representative.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
@@ -13,6 +17,8 @@ namespace ecseq::relation {
 namespace {
 
 constexpr Index kChunk = 256;
+/// Scores of a chunk of rows against all representatives that are held at once.
+constexpr Index kScores = Index{1} << 20;
 
 /// Representatives that are real rows stay so; others become the means of their members.
 /// scaled: x as it was compressed. x: [N, h] -> [K, h]
@@ -36,21 +42,52 @@ Matrix<float> vectors_of(MatrixView<float> x, const Matrix<float>& scaled,
   return vectors;
 }
 
+bool balances_by_label(const std::string& compressor) {
+  return compressor == "balanced_kmeans" || compressor == "stratified_random";
+}
+
 Index automatic_size(MatrixView<float> x, const std::vector<int>& group, bool balanced) {
   const Index floor = balanced ? *std::max_element(group.begin(), group.end()) + 1 : 1;
   const Index wanted = std::max(floor, std::min<Index>(500, x.rows / 20));
   return std::max<Index>(1, compress::count_distinct_rows(x, wanted));
 }
 
-void add_weighted(float weight, const float* values, Index n, float* out) {
-  for (Index f = 0; f < n; ++f) out[f] += weight * values[f];
+/// x less its own mean: what Pearson's correlation takes the cosine of.
+void centre(const float* x, Index h, float* out) {
+  const double mean = std::accumulate(x, x + h, 0.0) / static_cast<double>(h);
+  for (Index k = 0; k < h; ++k) out[k] = static_cast<float>(x[k] - mean);
+}
+
+/// At most k of the representatives found, nearest first, weighted by their squared distances.
+Neighbourhood weighted(const std::int64_t* index, const float* distance, Index found, Index k,
+                       Index except) {
+  Neighbourhood out;
+  std::vector<float> kept;
+  for (Index j = 0; j < found && static_cast<Index>(kept.size()) < k; ++j) {
+    if (index[j] == except) continue;
+    out.representative.push_back(index[j]);
+    kept.push_back(distance[j]);
+  }
+  if (kept.empty()) return out;
+  const float mean =
+      std::accumulate(kept.begin(), kept.end(), 0.0f) / static_cast<float>(kept.size());
+  float total = 0.0f;
+  for (const float d : kept) {
+    out.weight.push_back(mean > 0.0f ? std::exp(-2.0f * (d - kept.front()) / mean) : 1.0f);
+    total += out.weight.back();
+  }
+  for (float& w : out.weight) w /= total;
+  return out;
 }
 
 }  // namespace
 
 void validate(const SimilarityOptions& options) {
-  compress::require_compressor("compressor", options.compressor);
-  require_one_of("attach", options.attach, {"knn", "epsilon"});
+  if (options.compressor != "none") {
+    compress::require_compressor("compressor", options.compressor);
+  }
+  require_one_of("attach", options.attach, {"knn", "epsilon", "correlation"});
+  require_one_of("isolated", options.isolated, {"nearest", "alone"});
   if (options.n_representatives < 0) {
     throw InvalidArgument("n_representatives: expected at least 1, got " +
                           std::to_string(options.n_representatives));
@@ -60,35 +97,91 @@ void validate(const SimilarityOptions& options) {
     throw InvalidArgument("epsilon: expected a cosine in [-1, 1), got " +
                           std::to_string(options.epsilon));
   }
+  if (!(options.min_correlation >= -1.0 && options.min_correlation <= 1.0)) {
+    throw InvalidArgument("min_correlation: expected a correlation in [-1, 1], got " +
+                          std::to_string(options.min_correlation));
+  }
+  if (!(options.label_spreading >= 0.0 && options.label_spreading < 1.0)) {
+    throw InvalidArgument("label_spreading: expected a share in [0, 1), got " +
+                          std::to_string(options.label_spreading));
+  }
 }
 
 SimilarityRelation::SimilarityRelation(MatrixView<float> x, const LabelChannels& channels,
                                        Task task, const std::vector<int>& group,
                                        const SimilarityOptions& options, std::uint64_t seed,
                                        int num_threads, const ProgressCallback& progress)
-    : options_(options), task_(task), scaler_(nn::Scaler::fit(x)), prior_(channels.prior) {
+    : options_(options),
+      task_(task),
+      scaler_(options.standardize ? nn::Scaler::fit(x) : nn::Scaler::identity(x.cols)),
+      prior_(channels.prior) {
   validate(options);
-  const bool balanced =
-      options.compressor == "balanced_kmeans" || options.compressor == "stratified_random";
+  if (options.compressor == "none") {
+    keep_every_row(x, channels);
+  } else {
+    compress(x, channels, group, seed, num_threads, progress);
+  }
+  labelled_mass_.assign(representatives_.mass.size(), 0.0);
+  for (Index i = 0; i < channels.values.rows(); ++i) {
+    labelled_mass_[static_cast<std::size_t>(assignment_[static_cast<std::size_t>(i)])] += 1.0;
+  }
+  index();
+}
+
+void SimilarityRelation::compress(MatrixView<float> x, const LabelChannels& channels,
+                                  const std::vector<int>& group, std::uint64_t seed,
+                                  int num_threads, const ProgressCallback& progress) {
+  const bool balanced = balances_by_label(options_.compressor);
+  const Index labelled = channels.values.rows();
   compress::CompressorOptions how;
-  how.method = options.compressor;
-  how.custom = options.custom;
-  how.n_representatives = options.n_representatives > 0 ? options.n_representatives
-                                                        : automatic_size(x, group, balanced);
-  how.group_counts = options.group_counts;
-  how.iterations = options.iterations;
-  how.max_points_per_centroid = options.max_points_per_centroid;
-  how.n_cases = options.n_cases;
+  how.method = options_.compressor;
+  how.custom = options_.custom;
+  how.n_representatives = options_.n_representatives > 0 ? options_.n_representatives
+                                                         : automatic_size(x, group, balanced);
+  how.group_counts = options_.group_counts;
+  how.iterations = options_.iterations;
+  how.max_points_per_centroid = options_.max_points_per_centroid;
+  how.n_cases = options_.n_cases;
   how.seed = seed;
   how.num_threads = num_threads;
   const Matrix<float> scaled = scaler_.apply(x);
-  compress::Compression result =
-      compress::compress({scaled, channels.values, group, nullptr}, how, progress);
+  // A row without a label adds nothing to the label sums.
+  Matrix<float> values = Matrix<float>::Zero(x.rows, channels.values.cols());
+  values.topRows(labelled) = channels.values;
+  const Index seen = balanced ? labelled : x.rows;
+  compress::Compression result = compress::compress(
+      {{scaled.data(), seen, scaled.cols()}, {values.data(), seen, values.cols()}, group, nullptr},
+      how, progress);
   representatives_ = std::move(result.representatives);
-  representatives_.vectors = vectors_of(x, scaled, result.assignment, representatives_);
   report_ = result.report;
   assignment_ = std::move(result.assignment);
-  index();
+  if (seen < x.rows) {
+    const std::vector<std::int64_t> rest = compress::nearest_representative(
+        representatives_.vectors, {scaled.row(seen).data(), x.rows - seen, scaled.cols()},
+        num_threads);
+    assignment_.insert(assignment_.end(), rest.begin(), rest.end());
+    compress::describe(representatives_, scaled, values, assignment_, options_.n_cases);
+  }
+  representatives_.vectors = vectors_of(x, scaled, assignment_, representatives_);
+}
+
+void SimilarityRelation::keep_every_row(MatrixView<float> x, const LabelChannels& channels) {
+  const auto n = static_cast<std::size_t>(x.rows);
+  representatives_.vectors = x.eigen();
+  representatives_.mass.assign(n, 1.0);
+  representatives_.spread.assign(n, 0.0);
+  representatives_.radius.assign(n, 0.0);
+  representatives_.label_sums = Matrix<double>::Zero(x.rows, channels.values.cols());
+  representatives_.label_sums.topRows(channels.values.rows()) = channels.values.cast<double>();
+  assignment_.resize(n);
+  std::iota(assignment_.begin(), assignment_.end(), 0);
+  representatives_.cases = Eigen::Map<const Matrix<std::int64_t>>(assignment_.data(), x.rows, 1);
+  report_.requested = report_.points_used = x.rows;
+}
+
+float SimilarityRelation::evidence(double sum, double mass, Index channel) const {
+  return label_evidence(task_, sum, mass, prior_[static_cast<std::size_t>(channel)],
+                        options_.prior_strength);
 }
 
 void SimilarityRelation::index() {
@@ -97,102 +190,234 @@ void SimilarityRelation::index() {
   const auto channels = static_cast<Index>(prior_.size());
   scaled_vectors_ = scaler_.apply(representatives_.vectors);
   points_ = kernels::pack_points(scaled_vectors_);
-  Matrix<float> unit = representatives_.vectors;
-  for (Index j = 0; j < k; ++j) {
-    const float norm = std::sqrt(kernels::squared_norm(unit.row(j).data(), h));
-    if (norm > 0.0f) unit.row(j) /= norm;
-  }
-  directions_ = kernels::PackedDense(Matrix<float>(unit.transpose()), nullptr, kernels::kNoScore);
-  node_features_.resize(k, h + channels + 1);
-  for (Index j = 0; j < k; ++j) {
-    node_features_.row(j).head(h) = scaled_vectors_.row(j);
-    const double mass = representatives_.mass[static_cast<std::size_t>(j)];
-    for (Index c = 0; c < channels; ++c) {
-      node_features_(j, h + c) =
-          label_evidence(task_, representatives_.label_sums(j, c), mass,
-                         prior_[static_cast<std::size_t>(c)], options_.prior_strength);
+  if (options_.attach != "knn") {
+    Matrix<float> unit = representatives_.vectors;
+    for (Index j = 0; j < k; ++j) {
+      if (options_.attach == "correlation") centre(unit.row(j).data(), h, unit.row(j).data());
+      const float norm = std::sqrt(kernels::squared_norm(unit.row(j).data(), h));
+      if (norm > 0.0f) unit.row(j) /= norm;
     }
-    node_features_(j, h + channels) = static_cast<float>(std::log1p(mass));
+    directions_ = kernels::PackedDense(Matrix<float>(unit.transpose()), nullptr, kernels::kNoScore);
+  }
+  if ((options_.edges_among || options_.label_spreading > 0.0) && k >= 2) {
+    among_ = attach_representatives();
+  }
+  if (options_.label_spreading > 0.0) spread_labels();
+
+  nodes_.resize(k, h + (options_.label_mix ? channels : 0) + (options_.mass ? 1 : 0));
+  for (Index j = 0; j < k; ++j) {
+    nodes_.row(j).head(h) = scaled_vectors_.row(j);
+    if (options_.label_mix) {
+      const auto row = static_cast<std::size_t>(j);
+      for (Index c = 0; c < channels; ++c) {
+        nodes_(j, h + c) = spread_.size() > 0 ? evidence(spread_sums_(j, c), spread_mass_[row], c)
+                                              : evidence(representatives_.label_sums(j, c),
+                                                         labelled_mass_[row], c);
+      }
+    }
+    if (options_.mass) {
+      nodes_(j, nodes_.cols() - 1) =
+          static_cast<float>(std::log1p(representatives_.mass[static_cast<std::size_t>(j)]));
+    }
   }
 }
 
-Neighbourhood SimilarityRelation::attach_nearest(const float* scaled, Index k, Index except) const {
-  const Index available = representatives_.size() - (except >= 0 ? 1 : 0);
-  k = std::min(k, available);
-  const Index search = k + (except >= 0 ? 1 : 0);
-  std::vector<float> scratch, distance(static_cast<std::size_t>(search));
+/// Label spreading (Zhou et al., NeurIPS 2003) with the random walk's normalisation, over the edges
+/// among representatives taken both ways: M = (1 - a) (I - a D^-1 W)^-1, whose rows sum to 1.
+/// Sums and numbers of labels spread alike, so a target's own label leaves them exactly.
+void SimilarityRelation::spread_labels() {
+  const Index k = representatives_.size();
+  if (k > kMaxSpreading) {
+    throw InvalidArgument("label_spreading: keeps a matrix over all representatives; at most " +
+                          std::to_string(kMaxSpreading) + " of them, got " + std::to_string(k));
+  }
+  Matrix<double> weight = Matrix<double>::Zero(k, k);
+  for (Index j = 0; j < among_.size(); ++j) {
+    for (Index e = among_.begin(j); e < among_.end(j); ++e) {
+      const auto edge = static_cast<std::size_t>(e);
+      weight(j, among_.source[edge]) += among_.weight[edge] / 2.0;
+      weight(among_.source[edge], j) += among_.weight[edge] / 2.0;
+    }
+  }
+  const double a = options_.label_spreading;
+  Matrix<double> system = Matrix<double>::Identity(k, k);
+  for (Index j = 0; j < k; ++j) {
+    const double degree = weight.row(j).sum();
+    if (degree > 0.0) {
+      system.row(j) -= a / degree * weight.row(j);
+    } else {
+      system(j, j) -= a;  // related to none: it keeps its labels
+    }
+  }
+  spread_ = (1.0 - a) * Eigen::MatrixXd(system).partialPivLu().inverse();
+  spread_sums_ = spread_ * representatives_.label_sums;
+  spread_mass_.assign(static_cast<std::size_t>(k), 0.0);
+  Eigen::Map<Eigen::VectorXd>(spread_mass_.data(), k) =
+      spread_ * Eigen::Map<const Eigen::VectorXd>(labelled_mass_.data(), k);
+}
+
+void SimilarityRelation::node(Index j, float* out) const {
+  std::copy_n(nodes_.row(j).data(), n_features(), out);
+}
+
+void SimilarityRelation::node(Index j, const Attachments& targets, Index t, float* out) const {
+  node(j, out);
+  if (targets.own.empty() || !options_.label_mix) return;
+  const auto target = static_cast<std::size_t>(t);
+  const Index own = targets.own[target];
+  if (own < 0 || (own != j && spread_.size() == 0)) return;
+  const double share = spread_.size() > 0 ? spread_(j, own) : 1.0;
+  const auto row = static_cast<std::size_t>(j);
+  const double mass = (spread_.size() > 0 ? spread_mass_ : labelled_mass_)[row];
+  const Index h = scaled_vectors_.cols();
+  for (Index c = 0; c < targets.own_labels.cols(); ++c) {
+    const double sum = spread_.size() > 0 ? spread_sums_(j, c) : representatives_.label_sums(j, c);
+    out[h + c] = evidence(sum - share * targets.own_labels(t, c),
+                          std::max(0.0, mass - share * targets.own_mass[target]), c);
+  }
+}
+
+void SimilarityRelation::as_node(const float* x, float* out) const {
+  std::fill_n(out, n_features(), 0.0f);
+  scaler_.apply(x, out);
+}
+
+/// The k nearest of each row but `except` (negative: none). scaled: [rows, h], standardised.
+std::vector<Neighbourhood> SimilarityRelation::nearest(const float* scaled, Index rows,
+                                                       const std::int64_t* except) const {
+  const Index k = options_.n_neighbors, search = std::min(k + 1, representatives_.size());
+  std::vector<float> scratch, distance(static_cast<std::size_t>(rows * search));
   std::vector<std::int64_t> index(distance.size());
-  kernels::nearest(points_, scaled, 1, search, index.data(), distance.data(), scratch);
-  Neighbourhood out;
-  std::vector<float> kept;
-  for (std::size_t j = 0; j < index.size() && static_cast<Index>(kept.size()) < k; ++j) {
-    if (index[j] == except) continue;
-    out.representative.push_back(index[j]);
-    kept.push_back(distance[j]);
+  kernels::nearest(points_, scaled, rows, search, index.data(), distance.data(), scratch);
+  std::vector<Neighbourhood> out;
+  for (Index i = 0; i < rows; ++i) {
+    out.push_back(weighted(index.data() + i * search, distance.data() + i * search, search, k,
+                           except != nullptr ? except[i] : -1));
   }
-  const float nearest = kept.front();
-  const float mean = std::accumulate(kept.begin(), kept.end(), 0.0f) / static_cast<float>(k);
-  float total = 0.0f;
-  for (const float d : kept) {
-    out.weight.push_back(mean > 0.0f ? std::exp(-2.0f * (d - nearest) / mean) : 1.0f);
-    total += out.weight.back();
+  return out;
+}
+
+/// Every representative whose cosine or correlation with each row is high enough, equal weights.
+std::vector<Neighbourhood> SimilarityRelation::beyond_threshold(const float* x, Index rows,
+                                                                const std::int64_t* except) const {
+  const Index h = directions_.in();
+  const bool correlation = options_.attach == "correlation";
+  std::vector<float> centred, scores(static_cast<std::size_t>(rows * directions_.padded()));
+  if (correlation) {
+    centred.resize(static_cast<std::size_t>(rows * h));
+    for (Index i = 0; i < rows; ++i) centre(x + i * h, h, centred.data() + i * h);
+    x = centred.data();
   }
-  for (float& w : out.weight) w /= total;
+  kernels::multiply(directions_, x, h, rows, scores.data());
+  std::vector<Neighbourhood> out(static_cast<std::size_t>(rows));
+  for (Index i = 0; i < rows; ++i) {
+    Neighbourhood& found = out[static_cast<std::size_t>(i)];
+    const float norm = std::sqrt(kernels::squared_norm(x + i * h, h));
+    if (!(norm > 0.0f)) continue;  // of no direction; a constant correlates with nothing
+    const float* score = scores.data() + i * directions_.padded();
+    const auto bound =
+        static_cast<float>((correlation ? options_.min_correlation : options_.epsilon) * norm);
+    for (Index j = 0; j < representatives_.size(); ++j) {
+      const bool near = correlation ? score[j] >= bound : score[j] > bound;
+      if (near && !(except != nullptr && except[i] == j)) found.representative.push_back(j);
+    }
+    found.weight.assign(found.representative.size(),
+                        1.0f / static_cast<float>(found.representative.size()));
+  }
+  return out;
+}
+
+/// x: [rows, h]; except: [rows] or null, a representative that a row may not be attached to.
+std::vector<Neighbourhood> SimilarityRelation::attach(const float* x, Index rows,
+                                                      const std::int64_t* except) const {
+  const Index h = scaled_vectors_.cols();
+  const auto nearest_of = [&](Index first, Index count) {
+    std::vector<float> scaled(static_cast<std::size_t>(count * h));
+    for (Index i = 0; i < count; ++i) {
+      scaler_.apply(x + (first + i) * h, scaled.data() + i * h);
+    }
+    return nearest(scaled.data(), count, except != nullptr ? except + first : nullptr);
+  };
+  if (options_.attach == "knn") return nearest_of(0, rows);
+  std::vector<Neighbourhood> out = beyond_threshold(x, rows, except);
+  for (Index i = 0; i < rows; ++i) {
+    Neighbourhood& found = out[static_cast<std::size_t>(i)];
+    if (!found.representative.empty()) continue;
+    if (options_.isolated == "nearest") found = std::move(nearest_of(i, 1).front());
+    found.isolated = true;
+  }
   return out;
 }
 
 Neighbourhood SimilarityRelation::attach(const float* x) const {
-  if (options_.attach == "epsilon") {
-    std::vector<float> cosine(static_cast<std::size_t>(directions_.padded()));
-    kernels::multiply(directions_, x, directions_.in(), 1, cosine.data());
-    const float norm = std::sqrt(kernels::squared_norm(x, directions_.in()));
-    Neighbourhood out;
-    for (Index j = 0; j < representatives_.size(); ++j) {
-      if (cosine[static_cast<std::size_t>(j)] > options_.epsilon * norm) {
-        out.representative.push_back(j);
-      }
-    }
-    if (!out.representative.empty()) {
-      out.weight.assign(out.representative.size(),
-                        1.0f / static_cast<float>(out.representative.size()));
-      return out;
+  return std::move(attach(x, 1, nullptr).front());
+}
+
+Attachments SimilarityRelation::attach(MatrixView<float> x, std::span<const std::int64_t> except,
+                                       int num_threads) const {
+  const Index chunk = std::clamp<Index>(kScores / std::max<Index>(1, points_.padded()), 8, kChunk);
+  std::vector<std::vector<Neighbourhood>> parts(
+      static_cast<std::size_t>((x.rows + chunk - 1) / chunk));
+  parallel_chunks(x.rows, chunk, num_threads, [&](Index begin, Index end) {
+    parts[static_cast<std::size_t>(begin / chunk)] =
+        attach(x.row(begin), end - begin, except.empty() ? nullptr : except.data() + begin);
+  });
+  Attachments out;
+  out.offsets.reserve(static_cast<std::size_t>(x.rows) + 1);
+  for (const auto& part : parts) {
+    for (const Neighbourhood& found : part) {
+      out.source.insert(out.source.end(), found.representative.begin(), found.representative.end());
+      out.weight.insert(out.weight.end(), found.weight.begin(), found.weight.end());
+      out.offsets.push_back(static_cast<Index>(out.source.size()));
+      out.isolated += found.isolated;
     }
   }
-  std::vector<float> scaled(static_cast<std::size_t>(scaler_.size()));
-  scaler_.apply(x, scaled.data());
-  Neighbourhood out = attach_nearest(scaled.data(), options_.n_neighbors, -1);
-  out.isolated = options_.attach == "epsilon";
+  return out;
+}
+
+Attachments SimilarityRelation::attach(MatrixView<float> x, int num_threads) const {
+  return attach(x, {}, num_threads);
+}
+
+Attachments SimilarityRelation::attach_training(MatrixView<float> x, MatrixView<float> labels,
+                                                int num_threads) const {
+  const std::span<const std::int64_t> own(assignment_.data(), static_cast<std::size_t>(x.rows));
+  Attachments out =
+      options_.compressor == "none" ? attach(x, own, num_threads) : attach(x, num_threads);
+  out.own.assign(own.begin(), own.end());
+  out.own_labels = labels.eigen();
+  out.own_mass.assign(own.size(), 1.0);
+  return out;
+}
+
+Attachments SimilarityRelation::attach_representatives() const {
+  std::vector<std::int64_t> itself(static_cast<std::size_t>(representatives_.size()));
+  std::iota(itself.begin(), itself.end(), 0);
+  Attachments out = attach(representatives_.vectors, itself, 1);
+  out.own = itself;
+  out.own_labels = representatives_.label_sums.cast<float>();
+  out.own_mass = labelled_mass_;
   return out;
 }
 
 void SimilarityRelation::aggregate(const Neighbourhood& neighbourhood, float* out) const {
   std::fill_n(out, n_features(), 0.0f);
   for (std::size_t j = 0; j < neighbourhood.representative.size(); ++j) {
-    add_weighted(neighbourhood.weight[j],
-                 node_features_.row(neighbourhood.representative[j]).data(), n_features(), out);
+    const float* features = nodes_.row(neighbourhood.representative[j]).data();
+    for (Index f = 0; f < n_features(); ++f) out[f] += neighbourhood.weight[j] * features[f];
   }
 }
 
-Matrix<float> SimilarityRelation::aggregate(
-    MatrixView<float> x, int num_threads, MatrixView<float> own_channels,
-    std::span<const std::int64_t> own_representative) const {
-  Matrix<float> out(x.rows, n_features());
-  const Index first_label = scaled_vectors_.cols();
-  parallel_chunks(x.rows, kChunk, num_threads, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      const Neighbourhood neighbourhood = attach(x.row(i));
-      aggregate(neighbourhood, out.row(i).data());
-      if (own_representative.empty()) continue;
-      const Index own = own_representative[static_cast<std::size_t>(i)];
-      for (std::size_t j = 0; j < neighbourhood.representative.size(); ++j) {
-        if (neighbourhood.representative[j] != own) continue;
-        const double mass = representatives_.mass[static_cast<std::size_t>(own)];
-        for (Index c = 0; c < own_channels.cols; ++c) {
-          const float without = label_evidence(
-              task_, representatives_.label_sums(own, c) - own_channels(i, c), mass - 1.0,
-              prior_[static_cast<std::size_t>(c)], options_.prior_strength);
-          out(i, first_label + c) +=
-              neighbourhood.weight[j] * (without - node_features_(own, first_label + c));
+Matrix<float> SimilarityRelation::aggregate(const Attachments& attachments, int num_threads) const {
+  Matrix<float> out = Matrix<float>::Zero(attachments.size(), n_features());
+  parallel_chunks(out.rows(), kChunk, num_threads, [&](Index begin, Index end) {
+    std::vector<float> features(static_cast<std::size_t>(n_features()));
+    for (Index t = begin; t < end; ++t) {
+      for (Index e = attachments.begin(t); e < attachments.end(t); ++e) {
+        const auto edge = static_cast<std::size_t>(e);
+        node(attachments.source[edge], attachments, t, features.data());
+        for (Index f = 0; f < n_features(); ++f) {
+          out(t, f) += attachments.weight[edge] * features[static_cast<std::size_t>(f)];
         }
       }
     }
@@ -200,49 +425,30 @@ Matrix<float> SimilarityRelation::aggregate(
   return out;
 }
 
-Matrix<float> SimilarityRelation::aggregate_representatives() const {
-  Matrix<float> out(representatives_.size(), n_features());
-  for (Index j = 0; j < out.rows(); ++j) {
-    const Neighbourhood others =
-        attach_nearest(scaled_vectors_.row(j).data(), options_.n_neighbors, j);
-    aggregate(others, out.row(j).data());
-  }
-  return out;
-}
-
-double SimilarityRelation::isolation_rate(MatrixView<float> x, int num_threads) const {
-  if (options_.attach != "epsilon" || x.rows == 0) return 0.0;
-  std::vector<unsigned char> isolated(static_cast<std::size_t>(x.rows));
-  parallel_chunks(x.rows, kChunk, num_threads, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      isolated[static_cast<std::size_t>(i)] = attach(x.row(i)).isolated;
-    }
-  });
-  return std::accumulate(isolated.begin(), isolated.end(), 0.0) / static_cast<double>(x.rows);
-}
-
 std::vector<std::string> SimilarityRelation::feature_names() const {
   std::vector<std::string> names;
   for (Index k = 0; k < scaled_vectors_.cols(); ++k) {
     names.push_back("similar cases: embedding " + std::to_string(k));
   }
-  for (std::size_t c = 0; c < prior_.size(); ++c) {
+  for (std::size_t c = 0; options_.label_mix && c < prior_.size(); ++c) {
     names.push_back("similar cases: label evidence " + std::to_string(c));
   }
-  names.push_back("similar cases: log mass");
+  if (options_.mass) names.push_back("similar cases: log mass");
   return names;
 }
 
 float SimilarityRelation::similarity(const float* x, Index j) const {
-  const float* vector = representatives_.vectors.row(j).data();
-  double product = 0.0, x_norm = 0.0, vector_norm = 0.0;
-  for (Index k = 0; k < representatives_.vectors.cols(); ++k) {
-    product += static_cast<double>(x[k]) * vector[k];
-    x_norm += static_cast<double>(x[k]) * x[k];
-    vector_norm += static_cast<double>(vector[k]) * vector[k];
+  const Index h = representatives_.vectors.cols();
+  std::vector<float> a(x, x + h),
+      b(representatives_.vectors.row(j).begin(), representatives_.vectors.row(j).end());
+  if (options_.attach == "correlation") {
+    centre(a.data(), h, a.data());
+    centre(b.data(), h, b.data());
   }
-  const double norms = std::sqrt(x_norm * vector_norm);
-  return norms > 0.0 ? static_cast<float>(product / norms) : 0.0f;
+  const Eigen::Map<const Eigen::VectorXf> left(a.data(), h), right(b.data(), h);
+  const auto wide_left = left.cast<double>(), wide_right = right.cast<double>();
+  const double norms = std::sqrt(wide_left.squaredNorm() * wide_right.squaredNorm());
+  return norms > 0.0 ? static_cast<float>(wide_left.dot(wide_right) / norms) : 0.0f;
 }
 
 void SimilarityRelation::finish_training(const std::vector<std::int64_t>& row_numbers) {
@@ -261,6 +467,7 @@ void SimilarityRelation::save(io::TensorFile& file, const std::string& prefix) c
   file.floats[prefix + "scale.inverse_std"] = scaler_.inverse_std;
   file.floats[prefix + "vectors"] = representatives_.vectors;
   file.doubles[prefix + "mass"] = representatives_.mass;
+  file.doubles[prefix + "labelled_mass"] = labelled_mass_;
   file.doubles[prefix + "spread"] = representatives_.spread;
   file.doubles[prefix + "radius"] = representatives_.radius;
   file.doubles[prefix + "prior"] = prior_;
@@ -279,6 +486,7 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
     }
     return found->second;
   };
+  validate(options);
   SimilarityRelation out;
   out.options_ = options;
   out.task_ = task;
@@ -286,7 +494,11 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
   out.scaler_.inverse_std = get(file.floats, "scale.inverse_std").reshaped().transpose();
   auto& representatives = out.representatives_;
   representatives.vectors = get(file.floats, "vectors");
+  if (!options.standardize) out.scaler_.bound = std::numeric_limits<float>::infinity();
   representatives.mass = get(file.doubles, "mass");
+  // Files written before rows without labels were allowed do not tell them apart.
+  const bool told = file.doubles.count(prefix + "labelled_mass") > 0;
+  out.labelled_mass_ = told ? get(file.doubles, "labelled_mass") : representatives.mass;
   representatives.spread = get(file.doubles, "spread");
   representatives.radius = get(file.doubles, "radius");
   out.prior_ = get(file.doubles, "prior");
@@ -295,9 +507,9 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
   const Index k = representatives.vectors.rows(), h = representatives.vectors.cols();
   const auto size = static_cast<std::size_t>(k);
   if (k < 1 || h < 1 || out.scaler_.mean.size() != h || out.scaler_.inverse_std.size() != h ||
-      representatives.mass.size() != size || representatives.spread.size() != size ||
-      representatives.radius.size() != size || out.prior_.empty() ||
-      sums.size() != size * out.prior_.size() || cases.size() % size != 0) {
+      representatives.mass.size() != size || out.labelled_mass_.size() != size ||
+      representatives.spread.size() != size || representatives.radius.size() != size ||
+      out.prior_.empty() || sums.size() != size * out.prior_.size() || cases.size() % size != 0) {
     throw FileError("model file: the representatives' tensors do not fit together");
   }
   representatives.label_sums =

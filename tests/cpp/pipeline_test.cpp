@@ -210,6 +210,94 @@ TEST(Model, AllTrainingModesLearn) {
   }
 }
 
+/// A model of every kind of graph layer.
+struct Kind {
+  const char* gnn;
+  Index n_layers;
+  bool residual;
+};
+const Kind kKinds[]{{"sage_mean", 1, true},  {"sage_mean", 1, false}, {"sage_mean", 2, true},
+                    {"sage_max", 1, true},   {"sage_max", 2, false},  {"gcn", 1, true},
+                    {"gcn", 2, false},       {"gat", 1, true},        {"gat", 2, true},
+                    {"attention", 1, false}, {"attention", 2, true}};
+
+ModelOptions of_kind(const Kind& kind) {
+  ModelOptions options = small_options();
+  options.gnn = kind.gnn;
+  options.n_layers = kind.n_layers;
+  options.residual = kind.residual;
+  options.hidden_size = 16;
+  options.training.max_epochs = 6;
+  options.controls = false;
+  return options;
+}
+
+TEST(Model, EveryGraphLayerLearnsAndKeepsItsBits) {
+  const Problem training = make_problem(900, 41), validation = make_problem(400, 42);
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(std::string(kind.gnn) + std::to_string(kind.n_layers));
+    ModelOptions options = of_kind(kind);
+    options.gate = false;
+    options.training.num_threads = 1;
+    const Model model = fit(training, validation, options, true);
+    options.training.num_threads = 2;
+    const Model again = fit(training, validation, options, true);
+    const Samples samples = validation.samples(true, false);
+    const Matrix<float> outputs = model.decide(samples, 1);
+    EXPECT_EQ(outputs, again.decide(samples, 2));
+    EXPECT_EQ(outputs, Model::from_bytes(model.to_bytes()).decide(samples, 2));
+    EXPECT_EQ(model.transform(samples, 2).cols(), 16);
+    EXPECT_GT(metrics(outputs, validation.y).at("auc"),
+              metrics(model.base(samples, 1), validation.y).at("auc") + 0.02);
+
+    Samples alone = samples;
+    alone.embedding = {validation.x.row(7).data(), 1, 5};
+    alone.entities[0].keys = {validation.keys[7]};
+    EXPECT_EQ(model.decide(alone, 1)(0, 0), outputs(7, 0));
+    const auto explanation = model.explain(alone, 8, 1).front();
+    EXPECT_EQ(explanation.score, outputs(7, 0));
+    EXPECT_EQ(explanation.similar.size(), 8u);
+  }
+}
+
+TEST(Model, EveryGraphLayerTrainsInEveryMode) {
+  const Problem training = make_problem(600, 43), validation = make_problem(300, 44);
+  for (const Kind& kind : kKinds) {
+    for (const char* mode : {"compressed", "joint", "pretrain"}) {
+      SCOPED_TRACE(std::string(kind.gnn) + std::to_string(kind.n_layers) + mode);
+      ModelOptions options = of_kind(kind);
+      options.mode = mode;
+      const Model model = fit(training, validation, options);
+      EXPECT_TRUE(model.decide(validation.samples(false, false), 2).allFinite());
+    }
+  }
+}
+
+TEST(Model, LossesAndHeadsOfEveryKindLearn) {
+  for (const Task task : {Task::kBinary, Task::kMulticlass, Task::kRegression}) {
+    const Problem training = make_problem(900, 45, task), validation = make_problem(400, 46, task);
+    for (const char* loss : {"auto", "huber", "paper"}) {
+      const bool fits =
+          std::string(loss) == "auto" ||
+          (std::string(loss) == "huber" ? task == Task::kRegression : task != Task::kMulticlass);
+      ModelOptions options = small_options();
+      options.loss = loss;
+      options.head = {24, 12};
+      options.activation = "tanh";
+      options.controls = false;
+      if (!fits) {
+        EXPECT_THROW(fit(training, validation, options), InvalidArgument);
+        continue;
+      }
+      const Model model = fit(training, validation, options);
+      const Samples samples = validation.samples(false, false);
+      EXPECT_LE(mean_loss(model.decide(samples, 1), validation.y),
+                mean_loss(model.base(samples, 1), validation.y) + 1e-6);
+      EXPECT_EQ(model.decide(samples, 1), Model::from_bytes(model.to_bytes()).decide(samples, 1));
+    }
+  }
+}
+
 TEST(Model, IsBitIdenticalForEveryThreadCountAndBatch) {
   const Problem training = make_problem(2000, 3), validation = make_problem(500, 4);
   ModelOptions options = small_options();
@@ -374,7 +462,7 @@ TEST(Model, RefusesDamagedAndNewerFiles) {
   }
   io::TensorFile file = io::from_bytes(bytes, "test");
   file.metadata.erase("checksum");
-  file.metadata["format_version"] = "2";
+  file.metadata["format_version"] = "3";
   try {
     Model::from_bytes(io::to_bytes(file));
     FAIL() << "a newer format was accepted";
@@ -382,7 +470,7 @@ TEST(Model, RefusesDamagedAndNewerFiles) {
     EXPECT_NE(std::string(error.what()).find("newer"), std::string::npos);
   }
   // A wrong weight under a right checksum is caught by the verification cases.
-  file.metadata["format_version"] = "1";
+  file.metadata["format_version"] = "2";
   file.floats.at("layer.output.weight").setRandom();
   EXPECT_THROW(Model::from_bytes(io::to_bytes(file)), FileError);
   EXPECT_THROW(Model::load("/nowhere/model.ecseq"), FileError);

@@ -128,7 +128,7 @@ TEST(SimilarityRelation, EpsilonTakesAllBeyondTheCosineAndFallsBackToTheNearest)
       EXPECT_EQ(found.representative.size(), 8u);
     }
   }
-  EXPECT_NEAR(relation.isolation_rate(data.x, 2), static_cast<double>(isolated) / 600.0, 1e-9);
+  EXPECT_EQ(relation.attach(data.x, 2).isolated, isolated);
   EXPECT_GT(isolated, 0);
 }
 
@@ -137,7 +137,7 @@ TEST(SimilarityRelation, AggregatesNodeFeaturesByTheirWeights) {
   const SimilarityRelation relation = make_relation(data, with_k(30));
   const auto& representatives = relation.representatives();
   const Scale scale(data.x);
-  const Matrix<float> found = relation.aggregate(data.x, 2);
+  const Matrix<float> found = relation.aggregate(relation.attach(data.x, 2), 2);
   ASSERT_EQ(found.cols(), 4 + 1 + 1);
   const double prior = data.channels.prior[0];
   for (Index i = 0; i < 700; i += 13) {
@@ -160,7 +160,7 @@ TEST(SimilarityRelation, ATrainingRowDoesNotSeeItsOwnLabel) {
   const Data data = make_data(400, 3, 6);
   const SimilarityRelation relation = make_relation(data, with_k(15));
   const Matrix<float> left_out =
-      relation.aggregate(data.x, 1, data.channels.values, relation.assignment());
+      relation.aggregate(relation.attach_training(data.x, data.channels.values, 1), 1);
   const double prior = data.channels.prior[0];
   for (Index i = 0; i < 400; i += 7) {
     const Neighbourhood around = relation.attach(data.x.row(i).data());
@@ -186,13 +186,156 @@ TEST(SimilarityRelation, RepresentativesAttachToOthersOnly) {
   const Data data = make_data(400, 3, 7);
   SimilarityOptions options = with_k(2);
   const SimilarityRelation relation = make_relation(data, options);
-  const Matrix<float> around = relation.aggregate_representatives();
+  const Matrix<float> around = relation.aggregate(relation.attach_representatives(), 1);
   // With two representatives each sees exactly the other one.
   const auto& vectors = relation.representatives().vectors;
   const Scale scale(data.x);
   for (Index j = 0; j < 2; ++j) {
     const Eigen::RowVectorXd other = scale(vectors.row(1 - j));
     for (Index k = 0; k < 3; ++k) EXPECT_NEAR(around(j, k), other[k], 1e-4);
+  }
+}
+
+TEST(SimilarityRelation, ABatchIsAttachedAsItsRowsAlone) {
+  const Data data = make_data(500, 4, 11);
+  for (const char* attach : {"knn", "epsilon", "correlation"}) {
+    SimilarityOptions options = with_k(25);
+    options.attach = attach;
+    options.epsilon = 0.9;
+    const SimilarityRelation relation = make_relation(data, options);
+    const Attachments all = relation.attach(data.x, 2);
+    ASSERT_EQ(all.size(), 500);
+    for (Index i = 0; i < 500; ++i) {
+      const Neighbourhood alone = relation.attach(data.x.row(i).data());
+      ASSERT_EQ(all.end(i) - all.begin(i), static_cast<Index>(alone.representative.size()));
+      for (std::size_t j = 0; j < alone.representative.size(); ++j) {
+        const auto edge = static_cast<std::size_t>(all.begin(i)) + j;
+        EXPECT_EQ(all.source[edge], alone.representative[j]);
+        EXPECT_EQ(all.weight[edge], alone.weight[j]);
+      }
+    }
+  }
+}
+
+double pearson(const RowVector<float>& a, const RowVector<float>& b) {
+  const Eigen::RowVectorXd x = a.cast<double>().array() - a.cast<double>().mean();
+  const Eigen::RowVectorXd y = b.cast<double>().array() - b.cast<double>().mean();
+  return x.dot(y) / (x.norm() * y.norm());
+}
+
+TEST(SimilarityRelation, CorrelationIsPearsonsAndAConstantRowHasNone) {
+  Data data = make_data(300, 6, 12);
+  SimilarityOptions options = with_k(30);
+  options.attach = "correlation";
+  options.min_correlation = 0.6;
+  options.isolated = "alone";
+  const SimilarityRelation relation = make_relation(data, options);
+  const auto& vectors = relation.representatives().vectors;
+  for (Index i = 0; i < 300; ++i) {
+    std::vector<std::int64_t> expected;
+    for (Index j = 0; j < vectors.rows(); ++j) {
+      const double r = pearson(data.x.row(i), vectors.row(j));
+      EXPECT_NEAR(relation.similarity(data.x.row(i).data(), j), r, 1e-5);
+      if (r >= 0.6) expected.push_back(j);
+    }
+    const Neighbourhood found = relation.attach(data.x.row(i).data());
+    EXPECT_EQ(found.representative, expected);
+    EXPECT_EQ(found.isolated, expected.empty());
+  }
+  const std::vector<float> constant(6, 3.0f);
+  const Neighbourhood none = relation.attach(constant.data());
+  EXPECT_TRUE(none.isolated);
+  EXPECT_TRUE(none.representative.empty());
+}
+
+TEST(SimilarityRelation, UncompressedEveryRowIsARepresentativeOfTheOthers) {
+  const Data data = make_data(200, 3, 13);
+  SimilarityOptions options;
+  options.compressor = "none";
+  const SimilarityRelation relation = make_relation(data, options);
+  ASSERT_EQ(relation.representatives().size(), 200);
+  EXPECT_EQ(relation.representatives().vectors, data.x);
+  const Attachments training = relation.attach_training(data.x, data.channels.values, 2);
+  const Attachments plain = relation.attach(data.x, 2);
+  for (Index i = 0; i < 200; ++i) {
+    EXPECT_EQ(plain.source[static_cast<std::size_t>(plain.begin(i))], i);
+    EXPECT_EQ(training.end(i) - training.begin(i), 8);
+    for (Index e = training.begin(i); e < training.end(i); ++e) {
+      EXPECT_NE(training.source[static_cast<std::size_t>(e)], i);
+    }
+  }
+}
+
+TEST(SimilarityRelation, RowsWithoutLabelsCountAsMembersOnly) {
+  const Data data = make_data(400, 3, 14);
+  Data labelled = data;
+  labelled.channels.values.conservativeResize(150, Eigen::NoChange);
+  labelled.group.resize(150);
+  for (const char* compressor : {"kmeans", "balanced_kmeans", "random"}) {
+    SimilarityOptions options = with_k(20);
+    options.compressor = compressor;
+    const SimilarityRelation relation = make_relation(labelled, options);
+    ASSERT_EQ(relation.assignment().size(), 400u);
+    std::vector<double> sum(20), known(20), all(20);
+    for (std::size_t i = 0; i < 400; ++i) {
+      const auto j = static_cast<std::size_t>(relation.assignment()[i]);
+      all[j] += 1.0;
+      if (i >= 150) continue;
+      known[j] += 1.0;
+      sum[j] += labelled.channels.values(static_cast<Index>(i), 0);
+    }
+    EXPECT_EQ(relation.representatives().mass, all);
+    EXPECT_EQ(relation.labelled_mass(), known);
+    for (Index j = 0; j < 20; ++j) {
+      EXPECT_EQ(relation.representatives().label_sums(j, 0), sum[static_cast<std::size_t>(j)]);
+    }
+  }
+}
+
+/// Labels spread as a walker who goes on with probability a, summed over many steps.
+TEST(SimilarityRelation, SpreadLabelsAreThoseOfARandomWalk) {
+  const Data data = make_data(300, 3, 15);
+  SimilarityOptions options = with_k(12);
+  options.label_spreading = 0.7;
+  options.n_neighbors = 3;
+  const SimilarityRelation relation = make_relation(data, options);
+  const Attachments among = relation.attach_representatives();
+  Eigen::MatrixXd w = Eigen::MatrixXd::Zero(12, 12);
+  for (Index j = 0; j < 12; ++j) {
+    for (Index e = among.begin(j); e < among.end(j); ++e) {
+      const Index other = among.source[static_cast<std::size_t>(e)];
+      w(j, other) += among.weight[static_cast<std::size_t>(e)] / 2.0;
+      w(other, j) += among.weight[static_cast<std::size_t>(e)] / 2.0;
+    }
+  }
+  for (Index j = 0; j < 12; ++j) w.row(j) /= w.row(j).sum();
+  const auto spread = [&](Eigen::MatrixXd values) {
+    Eigen::MatrixXd total = Eigen::MatrixXd::Zero(values.rows(), values.cols());
+    double share = 0.3;
+    for (int step = 0; step < 200; ++step, share *= 0.7) {
+      total += share * values;
+      values = w * values;
+    }
+    return total;
+  };
+  // What target i hears of representative j, by leaving its label out before anything is spread.
+  const Attachments targets = relation.attach_training(data.x, data.channels.values, 1);
+  const double prior = data.channels.prior[0];
+  for (Index i = 0; i < 300; i += 29) {
+    Eigen::MatrixXd sums = Eigen::MatrixXd::Zero(12, 1), mass = sums;
+    for (Index m = 0; m < 300; ++m) {
+      if (m == i) continue;
+      sums(relation.assignment()[static_cast<std::size_t>(m)], 0) += data.channels.values(m, 0);
+      mass(relation.assignment()[static_cast<std::size_t>(m)], 0) += 1.0;
+    }
+    sums = spread(sums);
+    mass = spread(mass);
+    for (Index j = 0; j < 12; ++j) {
+      const double share = (sums(j, 0) + 5.0 * prior) / (mass(j, 0) + 5.0);
+      std::vector<float> node(static_cast<std::size_t>(relation.n_features()));
+      relation.node(j, targets, i, node.data());
+      EXPECT_NEAR(node[3], std::log(share / (1 - share)) - std::log(prior / (1 - prior)), 1e-4);
+    }
   }
 }
 
@@ -216,7 +359,7 @@ TEST(SimilarityRelation, VectorsAreMeansOfTheirMembersInTheirOwnUnits) {
 
 TEST(SimilarityRelation, SurvivesItsFileToTheBit) {
   const Data data = make_data(500, 4, 9);
-  for (const char* attach : {"knn", "epsilon"}) {
+  for (const char* attach : {"knn", "epsilon", "correlation"}) {
     SimilarityOptions options = with_k(25);
     options.attach = attach;
     SimilarityRelation relation = make_relation(data, options);
@@ -226,7 +369,8 @@ TEST(SimilarityRelation, SurvivesItsFileToTheBit) {
     io::TensorFile file;
     relation.save(file, "r.");
     const auto loaded = SimilarityRelation::load(file, "r.", Task::kBinary, options);
-    EXPECT_EQ(relation.aggregate(data.x, 1), loaded.aggregate(data.x, 2));
+    EXPECT_EQ(relation.aggregate(relation.attach(data.x, 1), 1),
+              loaded.aggregate(loaded.attach(data.x, 2), 2));
     EXPECT_EQ(relation.representatives().cases, loaded.representatives().cases);
     EXPECT_GE(loaded.representatives().medoid(0), 1000);
     file.doubles["r.mass"].pop_back();

@@ -53,7 +53,7 @@ int main() {
   }
 
   // The library's.
-  const ecseq::nn::FeedForward network(kIn, kOut, 3, rng);
+  const ecseq::nn::FeedForward network(kIn, {kOut}, 3, rng);
   const auto& parameters = network.parameters();
   Matrix<float> z(kRows, kOut), out(kRows, 3);
   std::vector<float> scratch;

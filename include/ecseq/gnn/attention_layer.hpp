@@ -46,7 +46,10 @@ class AttentionLayer {
     const auto keys = autograd::matmul(messages.rows, bound[key_]);
     const auto values = autograd::matmul(messages.rows, bound[value_]);
     const auto similarity = tape.constant(messages.rows.rows(), 1);
-    similarity.value() = messages.weights.value().array().log();
+    // One by one: Eigen's own logarithm rounds by where in the batch a number stands.
+    for (Index e = 0; e < similarity.rows(); ++e) {
+      similarity.value()(e, 0) = std::log(messages.weights.value()(e, 0));
+    }
     const double d = static_cast<double>(keys.cols() / heads_);
     const auto logits =
         autograd::add(autograd::scale(dot_heads(queries, keys, heads_), 1.0 / std::sqrt(d)),

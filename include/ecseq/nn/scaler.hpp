@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "ecseq/core/matrix.hpp"
 
@@ -34,6 +35,12 @@ struct Scaler {
       scaler.inverse_std[j] = constant ? 0.0f : static_cast<float>(1.0 / std);
     }
     return scaler;
+  }
+
+  /// Leaves every value as it is.
+  static Scaler identity(Index d) {
+    return {RowVector<float>::Zero(d), RowVector<float>::Ones(d),
+            std::numeric_limits<float>::infinity()};
   }
 
   Index size() const { return mean.size(); }

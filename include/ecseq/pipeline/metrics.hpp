@@ -19,8 +19,10 @@ Matrix<float> probabilities(Task task, const Matrix<float>& logits);
 std::map<std::string, double> metrics(const Matrix<float>& outputs, const Targets& y);
 
 /// One number to stop and compare by, higher is better: (AUC + AP) / 2, minus the cross-entropy,
-/// minus the squared error. Where AUC is undefined, minus the log loss.
-double selection_score(const Matrix<float>& outputs, const Targets& y);
+/// minus the squared error. Where AUC is undefined, minus the log loss. by: "auto" for that, "auc",
+/// "ap" or "loss".
+double selection_score(const Matrix<float>& outputs, const Targets& y,
+                       const std::string& by = "auto");
 
 /// Mean negative log likelihood, or mean squared error. weights: [n] of mean 1, or empty.
 double mean_loss(const Matrix<float>& outputs, const Targets& y,

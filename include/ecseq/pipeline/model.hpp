@@ -12,6 +12,7 @@
 #include "ecseq/core/targets.hpp"
 #include "ecseq/encoders/sequence_encoder.hpp"
 #include "ecseq/nn/training.hpp"
+#include "ecseq/pipeline/gate.hpp"
 #include "ecseq/pipeline/samples.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 #include "ecseq/relation/similarity_relation.hpp"
@@ -21,11 +22,25 @@ namespace ecseq::pipeline {
 struct ModelOptions {
   std::optional<relation::SimilarityOptions> similarity = relation::SimilarityOptions{};
   std::vector<relation::EntityOptions> entities;
-  std::string gnn = "sage_mean";
-  Index hidden_size = 32;        ///< of the relation layer and the MLP control
-  std::string mode = "targets";  ///< "targets", "compressed", "joint" or "pretrain"
-  double aux_weight = 1.0;       ///< joint: weight of the representatives' loss
-  double dropout = 0.1;
+  std::string gnn = "sage_mean";    ///< see gnn::BackboneOptions
+  Index n_layers = 1;               ///< graph layers, 1 or 2
+  Index heads = 4;                  ///< of "gat" and "attention"
+  std::string activation = "relu";  ///< of hidden layers, see nn::activation_named
+  bool residual = true;  ///< base embedding and output are among what the relation layer sees of a
+                         ///< target; without: the embedding alone, and to "gcn" and "gat" only as
+                         ///< a node like the representatives
+  Index hidden_size = 32;           ///< of the relation layer and the MLP control
+  std::vector<Index> head;          ///< sizes of the head's hidden layers; none: a linear head
+  std::string loss = "auto";        ///< "auto", "huber" or "paper", see require_loss
+  std::string mode = "targets";     ///< "targets", "compressed", "joint" or "pretrain"
+  double aux_weight = 1.0;          ///< joint: weight of the representatives' loss
+  double dropout = 0.1;             ///< of hidden layers
+  double input_dropout = 0.0;       ///< of what graph layers other than one "sage_mean" see
+  double attention_dropout = 0.0;   ///< of the attention weights of "gat" and "attention"
+  bool standardize = true;          ///< the relation layer's inputs
+  std::string selection = "auto";   ///< what early stopping watches, see selection_score
+  bool own_head = true;             ///< false: the caller trains a head of its own on `inputs`
+  bool gate = true;                 ///< stack with the base, or fall back to it, as validation says
   std::vector<float> class_weight;  ///< [n_classes] or empty
   bool controls = true;             ///< also fit logistic regression and an MLP on the embedding
   nn::TrainingOptions training;     ///< of the relation layer; batch_size 0 = by the data's size
@@ -59,6 +74,12 @@ struct Explanation {
   std::vector<EntityCase> entities;
 };
 
+/// What a head sees of both parts while it is trained: [n, width], [m, width].
+struct HeadInputs {
+  Matrix<float> training;
+  Matrix<float> validation;
+};
+
 struct ModelState;
 
 /// ECSeq: encoder (or embeddings from anywhere) + relations + GNN layer + head + gate.
@@ -69,11 +90,14 @@ class Model {
  public:
   /// Fits everything but the encoder, which comes fitted, or is absent for embeddings.
   /// Labels of validation rows decide early stopping and the gate, nothing else.
-  /// Throws InvalidArgument before any work where an argument does not fit.
+  /// head_inputs: takes what the head saw, or null. unlabelled: rows that only help to find
+  /// similarity representatives, or null. Throws InvalidArgument before any work where an argument
+  /// does not fit.
   static Model fit(const Samples& training, const Targets& y, const Samples& validation,
                    const Targets& y_validation, const ModelOptions& options,
                    std::optional<encoders::SequenceEncoder> encoder = {},
-                   const ProgressCallback& progress = {});
+                   const ProgressCallback& progress = {}, const Samples* unlabelled = nullptr,
+                   HeadInputs* head_inputs = nullptr);
 
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
@@ -92,6 +116,16 @@ class Model {
   Matrix<float> base(const Samples& samples, int num_threads = 0) const;
   /// A control's outputs: "logistic_regression" or "mlp" on the same embedding. [n, outputs]
   Matrix<float> control(const Samples& samples, const std::string& name, int num_threads = 0) const;
+  /// What the head sees: embedding and base outputs, and what each relation says of a row. Only of
+  /// models whose representatives' mean is a part of it. [n, width]
+  Matrix<float> inputs(const Samples& samples, int num_threads = 0) const;
+  /// The same for a later period, see `replay`.
+  Matrix<float> replay_inputs(const Samples& samples, const Targets& y, int num_threads = 0) const;
+  /// A head of the caller's own: fits the gate on what base and head say of validation rows.
+  void fit_gate_of(const Matrix<float>& base, const Matrix<float>& head, const Targets& y);
+  const Gate& gate() const;
+  /// What the gate makes of base and head: [n, outputs]
+  Matrix<float> gated(const Matrix<float>& base, const Matrix<float>& head) const;
 
   /// A later period, event by event as it would have happened: each row sees the entity events
   /// before it, and their labels once label_delay has passed. The state does not change.

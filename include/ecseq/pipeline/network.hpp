@@ -8,12 +8,13 @@
 #include "ecseq/io/safetensors.hpp"
 #include "ecseq/nn/feed_forward.hpp"
 #include "ecseq/nn/scaler.hpp"
-#include "ecseq/nn/training.hpp"
+#include "ecseq/pipeline/supervision.hpp"
 
 namespace ecseq::pipeline {
 
-/// A feed-forward network over standardised inputs: the relation layer, the base of an embedding
-/// model (no hidden layer: logistic or linear regression) and the MLP control are all one.
+/// A feed-forward network over standardised inputs: the GraphSAGE-mean layer over fixed
+/// representatives with its head, the base of an embedding model (no hidden layer: logistic or
+/// linear regression) and the MLP control are all one.
 class Network {
  public:
   Network() = default;
@@ -22,16 +23,17 @@ class Network {
 
   /// x: [n, in] -> [n, out]. A row's bits do not depend on the other rows or the threads.
   Matrix<float> predict(MatrixView<float> x, int num_threads) const;
-  /// The hidden layer, [n, hidden].
+  /// The first hidden layer, [n, hidden].
   Matrix<float> hidden_layer(MatrixView<float> x, int num_threads) const;
 
   Index in() const { return network_.in(); }
-  Index hidden() const { return network_.hidden(); }
   const nn::Scaler& scaler() const { return scaler_; }
   const nn::FeedForward& weights() const { return network_; }
 
   void save(io::TensorFile& file, const std::string& prefix) const;
-  static Network load(const io::TensorFile& file, const std::string& prefix);
+  /// Throws FileError where something is missing or does not fit.
+  static Network load(const io::TensorFile& file, const std::string& prefix,
+                      nn::Activation activation = nn::Activation::kRelu);
 
  private:
   nn::Scaler scaler_;
@@ -39,11 +41,10 @@ class Network {
   nn::FeedForward::Packed packed_;
 };
 
-/// What a network is trained on. Targets are label channels: probabilities of the classes, or
-/// standardised values.
+/// What a network is trained on.
 struct TrainingSet {
   MatrixView<float> inputs;        ///< [n, in], not yet standardised
-  MatrixView<float> channels;      ///< [n, out]
+  MatrixView<float> channels;      ///< [n, out], see Supervision
   const float* weights = nullptr;  ///< [n] or null; mean 1
 };
 struct ValidationSet {
@@ -51,15 +52,24 @@ struct ValidationSet {
   const Targets* y = nullptr;  ///< regression: standardised as the channels are
 };
 
-/// Trains a network; hidden = 0 for a linear one. options.batch_size = 0 chooses by n.
-/// Throws Interrupted where the callback says so, however far it came.
+/// What a network is and how it learns.
+struct NetworkOptions {
+  std::vector<Index> hidden;  ///< sizes of the hidden layers; none for a linear network
+  nn::Activation activation = nn::Activation::kRelu;
+  bool standardize = true;  ///< inputs to mean 0 and variance 1
+  double dropout = 0.0;     ///< of the hidden layers
+  std::string loss = "auto";
+  std::string selection = "auto";
+  nn::TrainingOptions training;  ///< batch_size 0 chooses by n
+};
+
+/// Trains a network. Throws Interrupted where the callback says so, however far it came.
 Network fit_network(const TrainingSet& training, const ValidationSet& validation, Task task,
-                    Index hidden, double dropout, const nn::TrainingOptions& options,
-                    nn::TrainingReport& report, const ProgressCallback& progress);
+                    const NetworkOptions& options, nn::TrainingReport& report,
+                    const ProgressCallback& progress);
 /// The same, continuing from `initial` (whose scaler is kept).
 Network continue_network(const Network& initial, const TrainingSet& training,
-                         const ValidationSet& validation, Task task, double dropout,
-                         const nn::TrainingOptions& options, nn::TrainingReport& report,
-                         const ProgressCallback& progress);
+                         const ValidationSet& validation, Task task, const NetworkOptions& options,
+                         nn::TrainingReport& report, const ProgressCallback& progress);
 
 }  // namespace ecseq::pipeline

@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <string>
 
+#include "ecseq/autograd/operations/product.hpp"
 #include "ecseq/autograd/operations/rows.hpp"
 
-namespace ecseq::autograd {
+namespace ecseq::autograd::inline ECSEQ_LEVEL {
 
 /// Y_b = A_b B_b, or Y_b = A_b B_b', for the batches b stacked one over the other.
 /// a: [batches n, k], b: [batches k, m] or, transposed, [batches m, k]; y: [batches n, m]
@@ -18,12 +19,13 @@ class BatchedMatmul final : public Operation<Scalar> {
 
   void forward(Values<Scalar> y) override {
     for (Index i = 0; i < batches_; ++i) {
-      const auto a = block(a_.value(), i), b = block(b_.value(), i);
+      auto a = block(a_.value(), i), b = block(b_.value(), i);
+      Scalar* right = b.data();
       if (transposed_) {
-        block(y, i).noalias() = a * b.transpose();
-      } else {
-        block(y, i).noalias() = a * b;
+        right = a_.tape().scratch(b.size());
+        Values<Scalar>(right, b.cols(), b.rows()) = b.transpose();
       }
+      multiply_row_wise<Scalar>(a_.tape(), a, {right, a.cols(), y.cols()}, nullptr, block(y, i));
     }
   }
 

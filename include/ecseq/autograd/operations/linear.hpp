@@ -3,7 +3,7 @@
 #include "ecseq/autograd/operations/product.hpp"
 #include "ecseq/autograd/operations/shapes.hpp"
 
-namespace ecseq::autograd {
+namespace ecseq::autograd::inline ECSEQ_LEVEL {
 
 /// y = x W + 1 b.  x: [n, in], weight: [in, out], bias: [1, out]
 template <class Scalar>
@@ -13,8 +13,7 @@ class Linear final : public Operation<Scalar> {
   Linear(V x, V weight, V bias) : x_(x), weight_(weight), bias_(bias) {}
 
   void forward(Values<Scalar> y) override {
-    y.noalias() = x_.value() * weight_.value();
-    y.rowwise() += bias_.value().row(0);
+    multiply_row_wise<Scalar>(x_.tape(), x_.value(), weight_.value(), bias_.value().data(), y);
   }
 
   // dx = dy W',  dW = x' dy,  db = 1' dy

@@ -3,7 +3,7 @@
 #include "ecseq/autograd/operations/product.hpp"
 #include "ecseq/autograd/operations/shapes.hpp"
 
-namespace ecseq::autograd {
+namespace ecseq::autograd::inline ECSEQ_LEVEL {
 
 /// y = x W.  x: [n, in], weight: [in, out]
 template <class Scalar>
@@ -12,7 +12,9 @@ class Matmul final : public Operation<Scalar> {
   using V = Variable<Scalar>;
   Matmul(V x, V weight) : x_(x), weight_(weight) {}
 
-  void forward(Values<Scalar> y) override { y.noalias() = x_.value() * weight_.value(); }
+  void forward(Values<Scalar> y) override {
+    multiply_row_wise<Scalar>(x_.tape(), x_.value(), weight_.value(), nullptr, y);
+  }
 
   // dx = dy W',  dW = x' dy
   void backward(ConstValues<Scalar>, ConstValues<Scalar> dy) override {

@@ -1,0 +1,242 @@
+#include "ecseq/pipeline/graph_network.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "parameter_file.hpp"
+
+namespace ecseq::pipeline {
+namespace {
+
+constexpr Index kChunk = 128;
+
+/// The messages of some targets, with the features their sources may show them. With two layers
+/// also what each of those sources hears.
+class HeardBy {
+ public:
+  HeardBy(autograd::Tape<float>& tape, const relation::SimilarityRelation& relation,
+          const nn::Scaler& scaler, const relation::Attachments& attachments)
+      : tape_(tape), relation_(relation), scaler_(scaler), attachments_(attachments) {}
+
+  gnn::Messages<float> attached(std::span<const Index> rows) {
+    Index edges = 0;
+    for (const Index t : rows) edges += attachments_.end(t) - attachments_.begin(t);
+    gnn::Messages<float> out = empty(static_cast<Index>(rows.size()), edges);
+    Index edge = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const Index t = rows[i];
+      for (Index e = attachments_.begin(t); e < attachments_.end(t); ++e, ++edge) {
+        const auto from = static_cast<std::size_t>(e);
+        write(out, edge, attachments_.source[from], t, attachments_.weight[from]);
+      }
+      offsets_[i + 1] = edge;
+    }
+    return out;
+  }
+
+  gnn::Messages<float> among(std::span<const Index> rows) {
+    const relation::Attachments& related = relation_.among();
+    Index sources = 0, edges = 0;
+    for (const Index t : rows) {
+      for (Index e = attachments_.begin(t); e < attachments_.end(t); ++e, ++sources) {
+        const Index j = attachments_.source[static_cast<std::size_t>(e)];
+        edges += related.end(j) - related.begin(j);
+      }
+    }
+    gnn::Messages<float> out = empty(sources, edges);
+    Index source = 0, edge = 0;
+    for (const Index t : rows) {
+      for (Index e = attachments_.begin(t); e < attachments_.end(t); ++e) {
+        const Index j = attachments_.source[static_cast<std::size_t>(e)];
+        for (Index r = related.begin(j); r < related.end(j); ++r, ++edge) {
+          const auto from = static_cast<std::size_t>(r);
+          write(out, edge, related.source[from], t, related.weight[from]);
+        }
+        offsets_[++source] = edge;
+      }
+    }
+    return out;
+  }
+
+ private:
+  gnn::Messages<float> empty(Index targets, Index edges) {
+    offsets_ = tape_.scratch_of<Index>(targets + 1);
+    offsets_[0] = 0;
+    return {{offsets_, static_cast<std::size_t>(targets) + 1},
+            tape_.constant(edges, relation_.n_features()),
+            tape_.constant(edges, 1)};
+  }
+  void write(gnn::Messages<float>& out, Index edge, Index source, Index target, float weight) {
+    float* row = out.rows.value().data() + edge * relation_.n_features();
+    relation_.node(source, attachments_, target, row);
+    scaler_.apply(row, row);
+    out.weights.value()(edge, 0) = weight;
+  }
+
+  autograd::Tape<float>& tape_;
+  const relation::SimilarityRelation& relation_;
+  const nn::Scaler& scaler_;
+  const relation::Attachments& attachments_;
+  Index* offsets_ = nullptr;
+};
+
+}  // namespace
+
+GraphNetwork::GraphNetwork(const GraphNetworkOptions& options, nn::Scaler dense, nn::Scaler nodes,
+                           Index out, Rng& rng)
+    : options_(options), dense_scaler_(std::move(dense)), node_scaler_(std::move(nodes)) {
+  const Index width = dense_scaler_.size(), hidden = options.hidden_size;
+  backbone_.emplace_back(parameters_, "graph", options.backbone, width, node_scaler_.size(), hidden,
+                         rng);
+  if (gnn::Backbone<float>::has_nodes_of_one_kind(options.backbone.kind) && width > 0) {
+    dense_weight_ =
+        parameters_.add_uniform("dense.weight", width, hidden, std::sqrt(6.0 / double(width)), rng);
+  }
+  head_ = nn::DenseLayers<float>(parameters_, "head.", hidden, options.head, out,
+                                 options.backbone.activation, rng);
+}
+
+autograd::Variable<float> GraphNetwork::graph_layers(const nn::BoundParameters<float>& bound,
+                                                     const relation::SimilarityRelation& relation,
+                                                     const Matrix<float>& dense,
+                                                     const LayerInputs& inputs,
+                                                     std::span<const Index> rows, bool training,
+                                                     Rng& rng) const {
+  auto& tape = bound.tape();
+  const auto n = static_cast<Index>(rows.size());
+  const double input_dropout = training ? options_.input_dropout : 0.0;
+  gnn::BackboneInput<float> input;
+  input.self = tape.constant(n, dense.cols());
+  for (Index i = 0; i < n; ++i) {
+    input.self.value().row(i) = dense.row(rows[static_cast<std::size_t>(i)]);
+  }
+  if (inputs.node.rows() > 0) {
+    input.node = tape.constant(n, inputs.node.cols());
+    for (Index i = 0; i < n; ++i) {
+      node_scaler_.apply(inputs.node.row(rows[static_cast<std::size_t>(i)]).data(),
+                         input.node.value().row(i).data());
+    }
+    input.node = autograd::dropout(input.node, input_dropout, rng);
+  }
+  HeardBy heard(tape, relation, node_scaler_, inputs.attachments);
+  input.attached = heard.attached(rows);
+  input.attached.rows = autograd::dropout(input.attached.rows, input_dropout, rng);
+  if (options_.backbone.n_layers == 2) input.among = heard.among(rows);
+  input.self = autograd::dropout(input.self, input_dropout, rng);
+
+  auto z = backbone_.front().forward(bound, input, training ? options_.backbone.dropout : 0.0, rng);
+  if (dense_weight_ >= 0) {
+    z = autograd::add(z, autograd::matmul(input.self, bound[dense_weight_]));
+  }
+  return nn::activate(z, options_.backbone.activation);
+}
+
+autograd::Variable<float> GraphNetwork::forward(const nn::BoundParameters<float>& bound,
+                                                const relation::SimilarityRelation& relation,
+                                                const Matrix<float>& dense,
+                                                const LayerInputs& inputs,
+                                                std::span<const Index> rows, bool training,
+                                                Rng& rng) const {
+  const double dropout = training ? options_.dropout : 0.0;
+  const auto z = autograd::dropout(
+      graph_layers(bound, relation, dense, inputs, rows, training, rng), dropout, rng);
+  return head_.forward(bound, z, dropout, rng);
+}
+
+/// rows(tape, dense, inputs, numbers) -> variable, for chunks of rows.
+template <class Rows>
+Matrix<float> GraphNetwork::over_chunks(const LayerInputs& inputs, Index columns, int num_threads,
+                                        const Rows& rows) const {
+  Matrix<float> out(inputs.size(), columns);
+  parallel_chunks(inputs.size(), kChunk, num_threads, [&](Index begin, Index end) {
+    autograd::Tape<float> tape;
+    const LayerInputs part = slice(inputs, begin, end);
+    const Matrix<float> dense = dense_scaler_.apply(part.dense);
+    std::vector<Index> numbers(static_cast<std::size_t>(end - begin));
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<Index>(i);
+    out.middleRows(begin, end - begin) = rows(tape, dense, part, numbers).value();
+  });
+  return out;
+}
+
+Matrix<float> GraphNetwork::predict(const relation::SimilarityRelation& relation,
+                                    const LayerInputs& inputs, int num_threads) const {
+  const int last = static_cast<int>(parameters_.entries().size()) - 1;
+  return over_chunks(inputs, parameters_.entry(last).cols, num_threads,
+                     [&](autograd::Tape<float>& tape, const Matrix<float>& dense,
+                         const LayerInputs& part, std::span<const Index> numbers) {
+                       Rng unused(0);
+                       return forward(nn::BoundParameters<float>(tape, parameters_), relation,
+                                      dense, part, numbers, false, unused);
+                     });
+}
+
+Matrix<float> GraphNetwork::hidden_layer(const relation::SimilarityRelation& relation,
+                                         const LayerInputs& inputs, int num_threads) const {
+  return over_chunks(inputs, options_.hidden_size, num_threads,
+                     [&](autograd::Tape<float>& tape, const Matrix<float>& dense,
+                         const LayerInputs& part, std::span<const Index> numbers) {
+                       Rng unused(0);
+                       return graph_layers(nn::BoundParameters<float>(tape, parameters_), relation,
+                                           dense, part, numbers, false, unused);
+                     });
+}
+
+void GraphNetwork::save(io::TensorFile& file, const std::string& prefix) const {
+  save_scaler(dense_scaler_, file, prefix + "dense.");
+  save_scaler(node_scaler_, file, prefix + "nodes.");
+  save_parameters(parameters_, file, prefix);
+}
+
+GraphNetwork GraphNetwork::load(const io::TensorFile& file, const std::string& prefix,
+                                const GraphNetworkOptions& options, Index nodes, Index out) {
+  Rng unused(0);
+  nn::Scaler scaler = load_scaler(file, prefix + "nodes.");
+  if (scaler.size() != nodes) {
+    throw FileError("model file: the scaler of '" + prefix + "nodes.' does not fit the nodes");
+  }
+  GraphNetwork network(options, load_scaler(file, prefix + "dense."), std::move(scaler), out,
+                       unused);
+  load_parameters(network.parameters_, file, prefix);
+  return network;
+}
+
+GraphNetwork fit_graph_network(const GraphTraining& problem, const GraphNetworkOptions& options,
+                               const GraphNetwork* initial, const nn::TrainingOptions& training,
+                               nn::TrainingReport& report, const ProgressCallback& progress) {
+  const auto& relation = *problem.relation;
+  const LayerInputs& inputs = *problem.training;
+  GraphNetwork network;
+  if (initial != nullptr) {
+    network = *initial;
+  } else {
+    Matrix<float> nodes(relation.representatives().size(), relation.n_features());
+    for (Index j = 0; j < nodes.rows(); ++j) relation.node(j, nodes.row(j).data());
+    const auto scaler = [&](const Matrix<float>& x) {
+      return options.standardize ? nn::Scaler::fit(x) : nn::Scaler::identity(x.cols());
+    };
+    Rng rng(training.seed, 1);
+    network = GraphNetwork(options, scaler(inputs.dense), scaler(nodes),
+                           problem.supervision.channels.cols, rng);
+  }
+  const Matrix<float> dense = network.scaler().apply(inputs.dense);
+  const Forward forward = [&](const nn::BoundParameters<float>& bound, std::span<const Index> rows,
+                              Rng& rng) {
+    return network.forward(bound, relation, dense, inputs, rows, true, rng);
+  };
+  const Predict predict = [&](const nn::Parameters<float>& parameters) {
+    GraphNetwork current = network;
+    current.parameters() = parameters;
+    return current.predict(relation, *problem.validation, training.num_threads);
+  };
+  nn::Parameters<float> parameters = network.parameters();
+  report = train_supervised(parameters, forward, problem.supervision, predict,
+                            *problem.y_validation, training, progress);
+  network.parameters() = std::move(parameters);
+  return network;
+}
+
+}  // namespace ecseq::pipeline

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+#include "ecseq/io/safetensors.hpp"
+#include "ecseq/nn/parameters.hpp"
+#include "ecseq/nn/scaler.hpp"
+
+namespace ecseq::pipeline {
+
+/// The tensor called `name`; throws FileError if there is none.
+const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name);
+
+void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& file,
+                     const std::string& prefix);
+/// Throws FileError where one is missing or of another shape.
+void load_parameters(nn::Parameters<float>& parameters, const io::TensorFile& file,
+                     const std::string& prefix);
+
+void save_scaler(const nn::Scaler& scaler, io::TensorFile& file, const std::string& prefix);
+nn::Scaler load_scaler(const io::TensorFile& file, const std::string& prefix);
+
+}  // namespace ecseq::pipeline
