@@ -6,12 +6,12 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/pipeline/metrics.hpp"
+#include "entity_inputs.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::pipeline {
 namespace {
 
-constexpr Index kChunk = 256;
 /// Rows whose layer inputs are held at once: memory stays O(n h) for any n.
 constexpr Index kBlock = 1 << 14;
 
@@ -35,26 +35,6 @@ void require_averages(const ModelState& state) {
   throw InvalidArgument("gnn: a head of one's own sees averages, that is one layer of 'sage_mean'");
 }
 
-/// As `entity_features`, each row as of its own time in a later period.
-std::vector<Matrix<float>> replayed_features(const ModelState& state, const Samples& samples,
-                                             const Targets& y) {
-  for (const auto& options : state.options.entities) {
-    if (!options.timed) {
-      throw InvalidArgument("times: replay needs them, but the relation by '" + options.by +
-                            "' was fitted without");
-    }
-  }
-  const auto channels = relation::label_channels(y, state.target_mean, state.target_std).values;
-  const std::vector<double> times = event_times(samples);
-  std::vector<Matrix<float>> out;
-  for (std::size_t e = 0; e < state.entities.size(); ++e) {
-    auto memory = state.entities[e];  // replayed on a copy: the model stays as it is
-    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
-    out.push_back(memory.replay(keys, times, channels));
-  }
-  return out;
-}
-
 /// Applies head and gate to blocks of rows and stacks the results.
 Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
                             const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
@@ -73,21 +53,6 @@ Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
 }
 
 }  // namespace
-
-const EntityColumn& entity_column(const Samples& samples, const std::string& by) {
-  std::string given;
-  for (const auto& column : samples.entities) {
-    if (column.by == by) return column;
-    given += (given.empty() ? "'" : ", '") + column.by + "'";
-  }
-  throw InvalidArgument("entities: '" + by + "' is needed by the model, got " +
-                        (given.empty() ? "none" : given));
-}
-
-std::vector<double> event_times(const Samples& samples) {
-  return samples.times.empty() ? std::vector<double>(static_cast<std::size_t>(samples.size()), 0.0)
-                               : samples.times;
-}
 
 void require_fit(const ModelState& state, const Samples& samples) {
   if (state.encoder) {
@@ -152,25 +117,6 @@ Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs) {
 Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads) {
   if (state.has_encoder_head()) return state.encoder->decide(x);
   return in_target_units(state, state.base->predict(x, num_threads));
-}
-
-std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
-                                           int num_threads) {
-  const std::vector<double> times = event_times(samples);
-  std::vector<Matrix<float>> out;
-  for (std::size_t e = 0; e < state.entities.size(); ++e) {
-    const auto& memory = state.entities[e];
-    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
-    Matrix<float> features(samples.size(), memory.n_features());
-    parallel_chunks(samples.size(), kChunk, num_threads, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        const auto row = static_cast<std::size_t>(i);
-        memory.features(keys[row], times[row], features.row(i).data());
-      }
-    });
-    out.push_back(std::move(features));
-  }
-  return out;
 }
 
 RelationLayerOptions layer_options(const ModelState& state) {
@@ -290,7 +236,8 @@ Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_th
   require_labelled(*state_, samples, y);
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
-  const auto entities = replayed_features(*state_, samples, y);
+  const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
+  const auto entities = replay_entities(*state_, samples, channels);
   return decide_blocks(*state_, x, base, entities, num_threads);
 }
 
@@ -310,7 +257,8 @@ Matrix<float> Model::replay_inputs(const Samples& samples, const Targets& y,
   require_averages(*state_);
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
-  return relation_inputs(*state_, x, base, replayed_features(*state_, samples, y), num_threads)
+  const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
+  return relation_inputs(*state_, x, base, replay_entities(*state_, samples, channels), num_threads)
       .dense;
 }
 
@@ -331,19 +279,7 @@ Matrix<float> Model::gated(const Matrix<float>& base, const Matrix<float>& head)
 void Model::observe(const Samples& samples, const Targets& y) {
   require_labelled(*state_, samples, y);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  const std::vector<double> times = event_times(samples);
-  auto entities = state_->entities;
-  for (std::size_t e = 0; e < entities.size(); ++e) {
-    const auto& keys = entity_column(samples, state_->options.entities[e].by).keys;
-    if (state_->options.entities[e].timed) {
-      entities[e].replay(keys, times, channels);  // in order of time, whatever that of the rows
-    } else {
-      for (Index i = 0; i < samples.size(); ++i) {
-        entities[e].observe(keys[static_cast<std::size_t>(i)], 0.0, channels.row(i).data());
-      }
-    }
-  }
-  state_->entities = std::move(entities);
+  observe_entities(*state_, samples, channels);
 }
 
 const Gate& Model::gate() const { return state_->gate; }

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ecseq/core/parallel.hpp"
+#include "entity_inputs.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::pipeline {

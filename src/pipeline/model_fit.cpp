@@ -9,6 +9,7 @@
 #include "ecseq/core/require.hpp"
 #include "ecseq/pipeline/linear.hpp"
 #include "ecseq/pipeline/metrics.hpp"
+#include "entity_inputs.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::pipeline {
@@ -115,51 +116,6 @@ std::vector<int> groups_of(const Targets& y) {
   if (y.task == Task::kRegression) return compress::quantile_groups(y.values, kQuantileBins);
   std::vector<int> out;
   for (const float value : y.values) out.push_back(static_cast<int>(value));
-  return out;
-}
-
-/// What every entity relation makes of the training and of the validation rows.
-struct EntityInputs {
-  std::vector<Matrix<float>> training;
-  std::vector<Matrix<float>> validation;
-};
-
-/// With times: one causal pass over both parts together. Without: training rows leave themselves
-/// out, validation rows see the training rows; then all are observed.
-EntityInputs build_entities(ModelState& state, const Samples& training, const Samples& validation,
-                            const relation::LabelChannels& channels,
-                            const Matrix<float>& validation_channels) {
-  EntityInputs out;
-  const Index n = training.size(), m = validation.size();
-  for (auto& options : state.options.entities) {
-    options.timed = !training.times.empty();
-    const auto& keys = entity_column(training, options.by).keys;
-    const auto& validation_keys = entity_column(validation, options.by).keys;
-    relation::EntityMemory memory(options, channels.prior, state.task);
-    if (options.timed) {
-      std::vector<relation::EntityKey> all_keys = keys;
-      all_keys.insert(all_keys.end(), validation_keys.begin(), validation_keys.end());
-      std::vector<double> all_times = training.times;
-      all_times.insert(all_times.end(), validation.times.begin(), validation.times.end());
-      Matrix<float> all_channels(n + m, channels.values.cols());
-      all_channels << channels.values, validation_channels;
-      const Matrix<float> features = memory.replay(all_keys, all_times, all_channels);
-      out.training.push_back(features.topRows(n));
-      out.validation.push_back(features.bottomRows(m));
-    } else {
-      out.training.push_back(memory.leave_one_out(keys, channels.values));
-      Matrix<float> features(m, memory.n_features());
-      for (Index i = 0; i < m; ++i) {
-        memory.features(validation_keys[static_cast<std::size_t>(i)], 0.0, features.row(i).data());
-      }
-      out.validation.push_back(std::move(features));
-      for (Index i = 0; i < m; ++i) {
-        memory.observe(validation_keys[static_cast<std::size_t>(i)], 0.0,
-                       validation_channels.row(i).data());
-      }
-    }
-    state.entities.push_back(std::move(memory));
-  }
   return out;
 }
 

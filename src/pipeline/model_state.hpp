@@ -69,9 +69,6 @@ void require_fit(const ModelState& state, const Samples& samples);
 Matrix<float> embed(const ModelState& state, const Samples& samples, int num_threads);
 /// [n, outputs] from embeddings
 Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads);
-/// One matrix [n, features] per entity relation, as of samples.times.
-std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
-                                           int num_threads);
 /// What the relation layer sees: in `dense` self (embedding, base outputs), similarity, entities.
 /// labels: of training rows, [n, channels], which must not hear their own; null for others.
 LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
@@ -86,11 +83,6 @@ Matrix<float> head_outputs(const ModelState& state, const LayerInputs& inputs, i
 Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs);
 /// How the relation layer of these options is built and trained.
 RelationLayerOptions layer_options(const ModelState& state);
-
-/// The column of `samples` that an entity relation needs; throws InvalidArgument if absent.
-const EntityColumn& entity_column(const Samples& samples, const std::string& by);
-/// Where each entity relation's event times come from: samples.times, or zeros.
-std::vector<double> event_times(const Samples& samples);
 
 /// Runs the verification inputs through the model as it is now and keeps the outputs.
 VerificationCases make_verification(const ModelState& state, const Samples& samples,
