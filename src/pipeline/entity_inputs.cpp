@@ -4,21 +4,110 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/relation/entity_set.hpp"
 
 namespace ecseq::pipeline {
 namespace {
 
 constexpr Index kChunk = 256;
 
+relation::EntitySets sets_of(const EntityColumn& column) {
+  std::vector<Index> offsets = column.offsets;
+  if (offsets.empty()) {  // one each: sets of one
+    for (Index i = 0; i <= column.size(); ++i) offsets.push_back(i);
+  }
+  return {column.keys, offsets};
+}
+
+/// A regression's base outputs in the units of its labels.
+Matrix<float> in_label_units(const ModelState& state, const Matrix<float>& base) {
+  if (state.task != Task::kRegression) return base;
+  const auto mean = static_cast<float>(state.target_mean);
+  return (base.array() - mean) / static_cast<float>(state.target_std);
+}
+
+Matrix<float> features_of(const relation::EntityMemory& memory, const EntityColumn& column,
+                          const std::vector<double>& times, int num_threads) {
+  if (memory.options().set) {
+    return relation::set_features(memory, sets_of(column), times, num_threads);
+  }
+  Matrix<float> features(column.size(), memory.n_features());
+  parallel_chunks(column.size(), kChunk, num_threads, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      memory.features(column.keys[row], times[row], features.row(i).data());
+    }
+  });
+  return features;
+}
+
+/// Features as of each row's moment (untimed: from all rows but itself); then all are observed.
+Matrix<float> observe(relation::EntityMemory& memory, const EntityColumn& column,
+                      const std::vector<double>& times, const Matrix<float>& channels,
+                      const Matrix<float>& base, int num_threads) {
+  const bool timed = memory.options().timed;
+  if (memory.options().set) {
+    const relation::EntitySets sets = sets_of(column);
+    return timed ? relation::replay_sets(memory, sets, times, channels, base, num_threads)
+                 : relation::leave_one_out_sets(memory, sets, channels, num_threads);
+  }
+  return timed ? memory.replay(column.keys, times, channels, base, num_threads)
+               : memory.leave_one_out(column.keys, channels, num_threads);
+}
+
+EntityColumn joined(const EntityColumn& first, const EntityColumn& second, bool set) {
+  EntityColumn out = first;
+  out.keys.insert(out.keys.end(), second.keys.begin(), second.keys.end());
+  if (!set) return out;
+  out.offsets = first.offsets;
+  if (out.offsets.empty()) {
+    for (Index i = 0; i <= first.size(); ++i) out.offsets.push_back(i);
+  }
+  const Index begin = out.offsets.back();
+  for (Index i = 1; i <= second.size(); ++i) {
+    out.offsets.push_back(
+        begin + (second.offsets.empty() ? i : second.offsets[static_cast<std::size_t>(i)]));
+  }
+  return out;
+}
+
+Matrix<float> joined(const Matrix<float>& first, const Matrix<float>& second) {
+  Matrix<float> out(first.rows() + second.rows(), first.cols());
+  out << first, second;
+  return out;
+}
+
 }  // namespace
 
-const EntityColumn& entity_column(const Samples& samples, const std::string& by) {
+const EntityColumn& entity_column(const Samples& samples, const relation::EntityOptions& options) {
   std::string given;
   for (const auto& column : samples.entities) {
-    if (column.by == by) return column;
-    given += (given.empty() ? "'" : ", '") + column.by + "'";
+    if (column.by != options.by) {
+      given += (given.empty() ? "'" : ", '") + column.by + "'";
+      continue;
+    }
+    const std::string name = "entities['" + options.by + "']";
+    if (!options.set && !column.offsets.empty()) {
+      throw InvalidArgument(name + ": expected one id per row, got sets of ids; the relation is " +
+                            "by one entity per row");
+    }
+    if (column.size() != samples.size()) {
+      throw InvalidArgument(name + ": expected " + std::to_string(samples.size()) +
+                            (options.set ? " sets of ids" : " ids") + ", one per row, got " +
+                            std::to_string(column.size()));
+    }
+    bool good =
+        column.offsets.empty() || (column.offsets.front() == 0 &&
+                                   column.offsets.back() == static_cast<Index>(column.keys.size()));
+    for (std::size_t i = 1; i < column.offsets.size(); ++i) {
+      good = good && column.offsets[i - 1] <= column.offsets[i];
+    }
+    if (!good) {
+      throw InvalidArgument(name + ": offsets of sets must rise from 0 to the number of ids");
+    }
+    return column;
   }
-  throw InvalidArgument("entities: '" + by + "' is needed by the model, got " +
+  throw InvalidArgument("entities: '" + options.by + "' is needed by the model, got " +
                         (given.empty() ? "none" : given));
 }
 
@@ -27,37 +116,35 @@ std::vector<double> event_times(const Samples& samples) {
                                : samples.times;
 }
 
-EntityInputs build_entities(ModelState& state, const Samples& training, const Samples& validation,
-                            const relation::LabelChannels& channels,
-                            const Matrix<float>& validation_channels) {
+EntityInputs build_entities(ModelState& state, const EntityRows& training,
+                            const EntityRows& validation, const std::vector<double>& prior,
+                            int num_threads) {
   EntityInputs out;
-  const Index n = training.size(), m = validation.size();
+  const Index n = training.samples.size(), m = validation.samples.size();
+  const Matrix<float> base = in_label_units(state, training.base);
+  const Matrix<float> validation_base = in_label_units(state, validation.base);
   for (auto& options : state.options.entities) {
-    options.timed = !training.times.empty();
-    const auto& keys = entity_column(training, options.by).keys;
-    const auto& validation_keys = entity_column(validation, options.by).keys;
-    relation::EntityMemory memory(options, channels.prior, state.task);
+    options.timed = !training.samples.times.empty();
+    options.base_outputs = options.timed;
+    const EntityColumn& column = entity_column(training.samples, options);
+    const EntityColumn& validation_column = entity_column(validation.samples, options);
+    relation::EntityMemory memory(options, prior, state.task);
+    const std::vector<double> validation_times = event_times(validation.samples);
     if (options.timed) {
-      std::vector<relation::EntityKey> all_keys = keys;
-      all_keys.insert(all_keys.end(), validation_keys.begin(), validation_keys.end());
-      std::vector<double> all_times = training.times;
-      all_times.insert(all_times.end(), validation.times.begin(), validation.times.end());
-      Matrix<float> all_channels(n + m, channels.values.cols());
-      all_channels << channels.values, validation_channels;
-      const Matrix<float> features = memory.replay(all_keys, all_times, all_channels);
+      std::vector<double> times = training.samples.times;
+      times.insert(times.end(), validation_times.begin(), validation_times.end());
+      const Matrix<float> features = observe(memory, joined(column, validation_column, options.set),
+                                             times, joined(training.channels, validation.channels),
+                                             joined(base, validation_base), num_threads);
       out.training.push_back(features.topRows(n));
       out.validation.push_back(features.bottomRows(m));
     } else {
-      out.training.push_back(memory.leave_one_out(keys, channels.values));
-      Matrix<float> features(m, memory.n_features());
-      for (Index i = 0; i < m; ++i) {
-        memory.features(validation_keys[static_cast<std::size_t>(i)], 0.0, features.row(i).data());
-      }
-      out.validation.push_back(std::move(features));
-      for (Index i = 0; i < m; ++i) {
-        memory.observe(validation_keys[static_cast<std::size_t>(i)], 0.0,
-                       validation_channels.row(i).data());
-      }
+      out.training.push_back(observe(memory, column, event_times(training.samples),
+                                     training.channels, base, num_threads));
+      out.validation.push_back(
+          features_of(memory, validation_column, validation_times, num_threads));
+      observe(memory, validation_column, validation_times, validation.channels, validation_base,
+              num_threads);
     }
     state.entities.push_back(std::move(memory));
   }
@@ -68,47 +155,56 @@ std::vector<Matrix<float>> entity_features(const ModelState& state, const Sample
                                            int num_threads) {
   const std::vector<double> times = event_times(samples);
   std::vector<Matrix<float>> out;
-  for (std::size_t e = 0; e < state.entities.size(); ++e) {
-    const auto& memory = state.entities[e];
-    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
-    Matrix<float> features(samples.size(), memory.n_features());
-    parallel_chunks(samples.size(), kChunk, num_threads, [&](Index begin, Index end) {
-      for (Index i = begin; i < end; ++i) {
-        const auto row = static_cast<std::size_t>(i);
-        memory.features(keys[row], times[row], features.row(i).data());
-      }
-    });
-    out.push_back(std::move(features));
+  for (const auto& memory : state.entities) {
+    out.push_back(
+        features_of(memory, entity_column(samples, memory.options()), times, num_threads));
   }
   return out;
 }
 
-std::vector<Matrix<float>> replay_entities(const ModelState& state, const Samples& samples,
-                                           const Matrix<float>& channels) {
-  const std::vector<double> times = event_times(samples);
+std::vector<Matrix<float>> replay_entities(const ModelState& state, const EntityRows& rows,
+                                           int num_threads) {
+  const std::vector<double> times = event_times(rows.samples);
+  const Matrix<float> base = in_label_units(state, rows.base);
   std::vector<Matrix<float>> out;
-  for (std::size_t e = 0; e < state.entities.size(); ++e) {
-    auto memory = state.entities[e];
-    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
-    out.push_back(memory.replay(keys, times, channels));
+  for (auto memory : state.entities) {
+    const EntityColumn& column = entity_column(rows.samples, memory.options());
+    out.push_back(observe(memory, column, times, rows.channels, base, num_threads));
   }
   return out;
 }
 
-void observe_entities(ModelState& state, const Samples& samples, const Matrix<float>& channels) {
-  const std::vector<double> times = event_times(samples);
+void observe_entities(ModelState& state, const EntityRows& rows, int num_threads) {
+  const std::vector<double> times = event_times(rows.samples);
+  const Matrix<float> base = in_label_units(state, rows.base);
   auto entities = state.entities;
-  for (std::size_t e = 0; e < entities.size(); ++e) {
-    const auto& keys = entity_column(samples, state.options.entities[e].by).keys;
-    if (state.options.entities[e].timed) {
-      entities[e].replay(keys, times, channels);  // in order of time, whatever that of the rows
-    } else {
-      for (Index i = 0; i < samples.size(); ++i) {
-        entities[e].observe(keys[static_cast<std::size_t>(i)], 0.0, channels.row(i).data());
-      }
-    }
+  for (auto& memory : entities) {
+    const EntityColumn& column = entity_column(rows.samples, memory.options());
+    observe(memory, column, times, rows.channels, base, num_threads);
   }
   state.entities = std::move(entities);
+}
+
+Index entity_width(const relation::EntityMemory& memory) {
+  return memory.options().set ? relation::set_feature_count(memory) : memory.n_features();
+}
+
+std::vector<std::string> entity_names(const relation::EntityMemory& memory) {
+  return memory.options().set ? relation::set_feature_names(memory) : memory.feature_names();
+}
+
+RowVector<float> unseen_entity(const relation::EntityMemory& memory, double time) {
+  const std::vector<relation::EntityKey> nobody = {relation::kNoEntity};
+  return features_of(memory, {memory.options().by, nobody, {}}, {time}, 1).row(0);
+}
+
+bool knows_entity(const relation::EntityMemory& memory, const EntityColumn& column, Index row) {
+  const auto at = static_cast<std::size_t>(row);
+  if (column.offsets.empty()) return memory.knows(column.keys[at]);
+  for (Index i = column.offsets[at]; i < column.offsets[at + 1]; ++i) {
+    if (memory.knows(column.keys[static_cast<std::size_t>(i)])) return true;
+  }
+  return false;
 }
 
 }  // namespace ecseq::pipeline

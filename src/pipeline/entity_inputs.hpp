@@ -3,11 +3,13 @@
 #include <string>
 #include <vector>
 
+#include "ecseq/relation/entity_memory.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::pipeline {
 
-// What entity relations contribute to a model's inputs: one matrix [n, features] per relation.
+// What entity relations contribute to a model's inputs: one matrix [n, entity_width] per relation.
+// channels: [n, outputs] labels as LabelChannels hold them; base: [n, outputs] the base's outputs.
 
 /// What every entity relation makes of the training and of the validation rows.
 struct EntityInputs {
@@ -15,26 +17,42 @@ struct EntityInputs {
   std::vector<Matrix<float>> validation;
 };
 
+/// Labelled rows: whom they relate to, their labels, and what the base says of them.
+struct EntityRows {
+  const Samples& samples;
+  const Matrix<float>& channels;
+  const Matrix<float>& base;
+};
+
 /// Makes the state's entity memories and fills them. With times: one causal pass over both parts
 /// together. Without: training rows leave themselves out, validation rows see the training rows;
 /// then all are observed.
-EntityInputs build_entities(ModelState& state, const Samples& training, const Samples& validation,
-                            const relation::LabelChannels& channels,
-                            const Matrix<float>& validation_channels);
+EntityInputs build_entities(ModelState& state, const EntityRows& training,
+                            const EntityRows& validation, const std::vector<double>& prior,
+                            int num_threads);
 
 /// As of samples.times; the memories stay as they are.
 std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
                                            int num_threads);
 
 /// Each row as of its own moment, the rows before it observed. On copies: the state stays.
-std::vector<Matrix<float>> replay_entities(const ModelState& state, const Samples& samples,
-                                           const Matrix<float>& channels);
+std::vector<Matrix<float>> replay_entities(const ModelState& state, const EntityRows& rows,
+                                           int num_threads);
 
 /// Advances the memories by labelled rows. Where it throws, nothing has changed.
-void observe_entities(ModelState& state, const Samples& samples, const Matrix<float>& channels);
+void observe_entities(ModelState& state, const EntityRows& rows, int num_threads);
 
-/// The column of `samples` that an entity relation needs; throws InvalidArgument if absent.
-const EntityColumn& entity_column(const Samples& samples, const std::string& by);
+/// Columns of a relation's matrix, and their names.
+Index entity_width(const relation::EntityMemory& memory);
+std::vector<std::string> entity_names(const relation::EntityMemory& memory);
+/// A row of that matrix for entities never seen.
+RowVector<float> unseen_entity(const relation::EntityMemory& memory, double time);
+/// Whether the row's entity, or one of its set, has been seen.
+bool knows_entity(const relation::EntityMemory& memory, const EntityColumn& column, Index row);
+
+/// The column of `samples` that an entity relation needs; throws InvalidArgument if it is absent,
+/// has not one entry per row, or has sets where the relation is by one entity each.
+const EntityColumn& entity_column(const Samples& samples, const relation::EntityOptions& options);
 /// Where each entity relation's event times come from: samples.times, or zeros.
 std::vector<double> event_times(const Samples& samples);
 

@@ -78,11 +78,7 @@ void require_fit(const ModelState& state, const Samples& samples) {
   }
   const auto n = static_cast<std::size_t>(samples.size());
   for (const auto& options : state.options.entities) {
-    const auto& column = entity_column(samples, options.by);
-    if (column.keys.size() != n) {
-      throw InvalidArgument("entities['" + options.by + "']: expected " + std::to_string(n) +
-                            " ids, one per row, got " + std::to_string(column.keys.size()));
-    }
+    entity_column(samples, options);
     if (options.timed && samples.times.empty()) {
       throw InvalidArgument(
           "times: the model's entity relations were fitted with times; say as of when to score");
@@ -237,7 +233,7 @@ Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_th
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  const auto entities = replay_entities(*state_, samples, channels);
+  const auto entities = replay_entities(*state_, {samples, channels, base}, num_threads);
   return decide_blocks(*state_, x, base, entities, num_threads);
 }
 
@@ -258,7 +254,9 @@ Matrix<float> Model::replay_inputs(const Samples& samples, const Targets& y,
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  return relation_inputs(*state_, x, base, replay_entities(*state_, samples, channels), num_threads)
+  return relation_inputs(*state_, x, base,
+                         replay_entities(*state_, {samples, channels, base}, num_threads),
+                         num_threads)
       .dense;
 }
 
@@ -279,7 +277,10 @@ Matrix<float> Model::gated(const Matrix<float>& base, const Matrix<float>& head)
 void Model::observe(const Samples& samples, const Targets& y) {
   require_labelled(*state_, samples, y);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  observe_entities(*state_, samples, channels);
+  const int all_threads = 0;
+  const Matrix<float> x = embed(*state_, samples, all_threads);
+  const Matrix<float> base = base_outputs(*state_, x, all_threads);
+  observe_entities(*state_, {samples, channels, base}, all_threads);
 }
 
 const Gate& Model::gate() const { return state_->gate; }

@@ -21,7 +21,7 @@ class Occlusion {
   /// The inputs with the columns of an entity as those of one never seen.
   LayerInputs without_entity(LayerInputs inputs, std::size_t e, double time) const {
     const auto& block = state_.entity_block(e);
-    state_.entities[e].features(relation::kNoEntity, time, inputs.dense.data() + block.begin);
+    inputs.dense.middleCols(block.begin, block.size) = unseen_entity(state_.entities[e], time);
     return inputs;
   }
   /// The inputs attached to `rest` alone. Nothing left: where the layer averages, the training mean
@@ -140,10 +140,9 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
     for (std::size_t e = 0; e < state.entities.size(); ++e) {
       const auto& memory = state.entities[e];
       EntityCase found;
-      found.by = state.options.entities[e].by;
-      const auto key = entity_column(samples, found.by).keys[row_number];
-      found.known = memory.knows(key);
-      found.names = memory.feature_names();
+      found.by = memory.options().by;
+      found.known = knows_entity(memory, entity_column(samples, memory.options()), i);
+      found.names = entity_names(memory);
       found.facts.assign(entities[e].row(i).begin(), entities[e].row(i).end());
       found.contribution =
           explanation.score -

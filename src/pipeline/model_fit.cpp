@@ -130,7 +130,7 @@ void lay_out_blocks(ModelState& state, Index embedding_size) {
     layout.add_block("similarity", state.similarity->n_features());
   }
   for (std::size_t e = 0; e < state.entities.size(); ++e) {
-    layout.add_block(state.options.entities[e].by, state.entities[e].n_features());
+    layout.add_block(state.options.entities[e].by, entity_width(state.entities[e]));
   }
   state.blocks = layout.blocks();
 }
@@ -321,7 +321,8 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   clock.finish("compress");
 
   const EntityInputs entities =
-      build_entities(state, training, validation, channels, validation_channels);
+      build_entities(state, {training, channels.values, base},
+                     {validation, validation_channels, base_validation}, channels.prior, threads);
   clock.finish("entities");
 
   lay_out_blocks(state, x.cols());

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/relation/entity_memory.hpp"
@@ -54,6 +55,10 @@ void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
                                               latest_time_};
   file.doubles[prefix + "windows"] = options_.windows;
   file.doubles[prefix + "prior"] = prior_;
+  file.integers[prefix + "more_options"] = {options_.base_outputs ? 1 : 0, options_.set ? 1 : 0,
+                                            options_.max_entities,
+                                            static_cast<std::int64_t>(options_.half_lives.size())};
+  if (!options_.half_lives.empty()) file.doubles[prefix + "half_lives"] = options_.half_lives;
 
   std::vector<std::pair<EntityKey, std::size_t>> order(index_.begin(), index_.end());
   std::sort(order.begin(), order.end());
@@ -67,6 +72,7 @@ void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
   auto& event_times = file.doubles[prefix + "event_times"];
   auto& label_times = file.doubles[prefix + "label_times"];
   std::vector<float> values;
+  std::vector<float> base;
   for (const auto& [key, at] : order) {
     const Entity& entity = entities_[at];
     keys.push_back(std::bit_cast<std::int64_t>(key));
@@ -80,9 +86,68 @@ void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
     event_times.insert(event_times.end(), entity.times.begin(), entity.times.end());
     label_times.insert(label_times.end(), entity.label_times.begin(), entity.label_times.end());
     values.insert(values.end(), entity.labels.begin(), entity.labels.end());
+    base.insert(base.end(), entity.base.begin(), entity.base.end());
   }
   file.floats[prefix + "label_values"] = Eigen::Map<const Matrix<float>>(
       values.data(), static_cast<Index>(label_times.size()), channels_);
+  if (options_.base_outputs) {
+    file.floats[prefix + "base_values"] = Eigen::Map<const Matrix<float>>(
+        base.data(), static_cast<Index>(label_times.size()), channels_);
+  }
+  if (!options_.timed) {
+    auto& latest = file.doubles[prefix + "latest"];
+    for (const auto& [key, at] : order) latest.push_back(entities_[at].latest);
+  }
+  if (options_.half_lives.empty()) return;
+  const std::size_t half_lives = options_.half_lives.size();
+  auto& until = file.doubles[prefix + "decayed_until"];  // events, labels
+  auto& decayed_events = file.doubles[prefix + "decayed_events"];
+  auto& decayed_labels = file.doubles[prefix + "decayed_labels"];
+  const auto append = [](std::vector<double>& to, const std::vector<double>& more) {
+    to.insert(to.end(), more.begin(), more.end());
+  };
+  for (const auto& [key, at] : order) {
+    const Entity& entity = entities_[at];
+    until.push_back(entity.decayed_events.folded_until());
+    until.push_back(entity.decayed_labels.folded_until());
+    append(decayed_events, entity.decayed_events.folded(half_lives));
+    append(decayed_labels,
+           entity.decayed_labels.folded(half_lives * static_cast<std::size_t>(channels_ + 1)));
+  }
+}
+
+/// The sums of what was folded; everything later is added up again, in the same order.
+void EntityMemory::load_decayed(const io::TensorFile& file, const std::string& prefix) {
+  if (options_.half_lives.empty()) return;
+  const std::size_t n = entities_.size();
+  const std::size_t half_lives = options_.half_lives.size();
+  const std::size_t columns = half_lives * static_cast<std::size_t>(channels_ + 1);
+  const auto& until = require(file.doubles, prefix + "decayed_until", 2 * n);
+  const auto& events = require(file.doubles, prefix + "decayed_events", n * half_lives);
+  const auto& labels = require(file.doubles, prefix + "decayed_labels", n * columns);
+  const auto part = [](const std::vector<double>& all, std::size_t i, std::size_t size,
+                       const std::string& name) {
+    const auto first = all.begin() + static_cast<std::ptrdiff_t>(i * size);
+    std::vector<double> out(first, first + static_cast<std::ptrdiff_t>(size));
+    for (const double sum : out) expect(std::isfinite(sum), name, "a sum is not finite");
+    return out;
+  };
+  for (std::size_t i = 0; i < n; ++i) {
+    Entity& entity = entities_[i];
+    for (const bool of_labels : {false, true}) {
+      const auto& times = of_labels ? entity.label_times : entity.times;
+      const double at = until[2 * i + of_labels];
+      expect(!std::isnan(at) && (times.empty() || at <= times.front()) &&
+                 at < std::numeric_limits<double>::infinity(),
+             prefix + "decayed_until", "a time is impossible");
+    }
+    entity.decayed_events.set_folded(until[2 * i],
+                                     part(events, i, half_lives, prefix + "decayed_events"));
+    entity.decayed_labels.set_folded(until[2 * i + 1],
+                                     part(labels, i, columns, prefix + "decayed_labels"));
+    update_decayed_events(entity, 0);
+    update_decayed_labels(entity, 0);
+  }
 }
 
 EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& prefix) {
@@ -102,6 +167,23 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
   options.label_delay = seconds[0];
   options.prior_strength = seconds[1];
   options.windows = require(file.doubles, prefix + "windows");
+  if (file.integers.count(prefix + "more_options") > 0) {  // absent from the first files
+    const auto& more = require(file.integers, prefix + "more_options", 4);
+    expect(more[3] >= 0, prefix + "more_options", "a number of half-lives is negative");
+    expect((more[0] == 0 || more[0] == 1) && (more[1] == 0 || more[1] == 1),
+           prefix + "more_options", "a switch is neither 0 nor 1");
+    options.base_outputs = more[0] == 1;
+    options.set = more[1] == 1;
+    options.max_entities = more[2];
+    if (more[3] > 0) {
+      options.half_lives =
+          require(file.doubles, prefix + "half_lives", static_cast<std::size_t>(more[3]));
+    }
+  } else {
+    expect(
+        file.doubles.count(prefix + "half_lives") + file.floats.count(prefix + "base_values") == 0,
+        prefix + "more_options", "is missing");
+  }
 
   EntityMemory memory = [&] {
     try {
@@ -140,6 +222,16 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
     }
   }
 
+  static const Matrix<float> kNoBase;
+  const auto& base = options.base_outputs ? require(file.floats, prefix + "base_values") : kNoBase;
+  if (options.base_outputs) {
+    expect(base.rows() == values.rows() && base.cols() == values.cols() && base.allFinite(),
+           prefix + "base_values", "expected one finite value per label and channel");
+  }
+  static const std::vector<double> kNoOrder;
+  const bool ordered = !options.timed && file.doubles.count(prefix + "latest") > 0;
+  const auto& latest = ordered ? require(file.doubles, prefix + "latest", n) : kNoOrder;
+
   const auto good_times = [](auto begin, auto end) {
     return std::is_sorted(begin, end) &&
            std::all_of(begin, end, [](double time) { return std::isfinite(time); });
@@ -147,6 +239,7 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
   auto event = event_times.begin();
   auto label = label_times.begin();
   const float* value = values.data();
+  const float* base_value = base.data();
   memory.entities_.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
     Entity entity;
@@ -161,6 +254,14 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
     entity.times.assign(event, event + events[i]);
     entity.label_times.assign(label, label + labels[i]);
     entity.labels.assign(value, value + labels[i] * memory.channels_);
+    if (options.base_outputs) {
+      entity.base.assign(base_value, base_value + labels[i] * memory.channels_);
+      entity.beyond.resize(entity.base.size());
+      for (std::size_t at = 0; at < entity.base.size(); at += channels) {
+        memory.expect_beyond(&entity.labels[at], &entity.base[at], &entity.beyond[at]);
+      }
+      base_value += labels[i] * memory.channels_;
+    }
     expect(good_times(entity.times.begin(), entity.times.end()), prefix + "event_times",
            "times are not finite and increasing");
     expect(good_times(entity.label_times.begin(), entity.label_times.end()), prefix + "label_times",
@@ -190,7 +291,18 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
     expect(key != kNoEntity && memory.index_.try_emplace(key, memory.entities_.size()).second,
            prefix + "keys", "a key is zero or appears twice");
     memory.entities_.push_back(std::move(entity));
+    Entity& added = memory.entities_.back();
+    added.key = key;
+    if (ordered) {
+      expect(latest[i] >= 1 && latest[i] <= 9007199254740992.0, prefix + "latest",
+             "an observation's number is impossible");
+      memory.observations_ = std::max(memory.observations_, latest[i]);
+    }
+    if (ordered || options.timed) {
+      memory.touch(key, added, options.timed ? added.times.back() : latest[i]);
+    }
   }
+  memory.load_decayed(file, prefix);
   return memory;
 }
 

@@ -26,6 +26,7 @@ struct Stream {
   std::vector<EntityKey> keys;
   std::vector<double> times;
   Matrix<float> labels;
+  Matrix<float> base;  ///< the base model's outputs
 
   Index size() const { return static_cast<Index>(keys.size()); }
   Stream rows(const std::vector<Index>& which) const {
@@ -35,6 +36,7 @@ struct Stream {
       out.times.push_back(times[static_cast<std::size_t>(i)]);
     }
     out.labels = take_rows<float>(labels, which);
+    out.base = take_rows<float>(base, which);
     return out;
   }
 };
@@ -45,7 +47,9 @@ Stream random_stream(std::uint64_t seed, Index n, Index entities, Task task, Ind
   Rng rng(seed);
   Stream out;
   out.labels = Matrix<float>::Zero(n, channels);
+  out.base.resize(n, channels);
   for (Index i = 0; i < n; ++i) {
+    for (Index c = 0; c < channels; ++c) out.base(i, c) = static_cast<float>(2 * rng.normal() - 1);
     out.keys.push_back(rng.uniform() < 0.05 ? kNoEntity : entity_key(rng.below(entities)));
     // A coarse grid makes ties, also between an event and the edge of a window or of the delay.
     out.times.push_back(static_cast<double>(rng.below(static_cast<Index>(days * 8))) * kDay / 8);
@@ -113,6 +117,27 @@ class Reference {
       out.push_back(log_count(labels));
       for (Index c = 0; c < channels; ++c) out.push_back(rate(labels, c));
     }
+    for (const double half_life : options_.half_lives) {
+      const auto weight = [&](double age) { return std::exp2(-age / half_life); };
+      double events = 0;
+      double count = 0;
+      std::vector<double> sums(prior_.size(), 0.0);
+      for (const Index i : seen) events += weight(t - time(i));
+      for (const Index i : known) {
+        const double w = weight(t - options_.label_delay - time(i));
+        count += w;
+        for (Index c = 0; c < channels; ++c) {
+          sums[static_cast<std::size_t>(c)] += w * static_cast<double>(stream.labels(i, c));
+        }
+      }
+      out.push_back(std::log1p(events));
+      out.push_back(std::log1p(count));
+      for (std::size_t c = 0; c < sums.size(); ++c) {
+        out.push_back((sums[c] + options_.prior_strength * prior_[c]) /
+                          (count + options_.prior_strength) -
+                      prior_[c]);
+      }
+    }
     const auto newest = [&](std::size_t n) {
       return std::vector<Index>(
           known.end() - static_cast<std::ptrdiff_t>(std::min(n, known.size())), known.end());
@@ -152,11 +177,37 @@ class Reference {
       out.push_back(std::log1p(positives));
     }
     out.push_back(log_count(memory));
+    for (Index c = 0; options_.base_outputs && c < channels; ++c) {
+      std::vector<double> of_positives;
+      double beyond = 0;
+      for (const Index i : memory) {
+        beyond += static_cast<double>(stream.labels(i, c)) - expected(stream, i, c);
+        if (stream.labels(i, c) >= 0.5f)
+          of_positives.push_back(static_cast<double>(stream.base(i, c)));
+      }
+      const double p = prior_[static_cast<std::size_t>(c)];
+      if (of_positives.empty()) of_positives = {std::log(p / (1 - p))};
+      if (task_ != Task::kRegression) {
+        out.push_back(*std::max_element(of_positives.begin(), of_positives.end()));
+        out.push_back(std::accumulate(of_positives.begin(), of_positives.end(), 0.0) /
+                      static_cast<double>(of_positives.size()));
+        out.push_back(of_positives.back());
+      }
+      out.push_back(beyond / (static_cast<double>(memory.size()) + options_.prior_strength));
+    }
     out.push_back(log_age(seen.empty() ? kInfinity : t - time(seen.back()), 24));
     return out;
   }
 
  private:
+  /// What the base says of channel c: a probability, or a value.
+  double expected(const Stream& stream, Index i, Index c) const {
+    const auto base = stream.base.row(i).cast<double>();
+    if (task_ == Task::kRegression) return base[c];
+    if (task_ == Task::kBinary) return 1 / (1 + std::exp(-base[c]));
+    return std::exp(base[c]) / base.array().exp().sum();
+  }
+
   EntityOptions options_;
   std::vector<double> prior_;
   Task task_;
@@ -179,6 +230,12 @@ Setting setting(std::string name, Task task, std::vector<double> prior, int memo
   return {std::move(name), options, std::move(prior), task};
 }
 
+Setting with_base(Setting s, std::vector<double> half_lives) {
+  s.options.half_lives = std::move(half_lives);
+  s.options.base_outputs = true;
+  return s;
+}
+
 std::vector<Setting> settings() {
   return {
       setting("binary", Task::kBinary, {0.3}, 24, {kDay, 7 * kDay, 30 * kDay, kInfinity}, 7 * kDay),
@@ -187,6 +244,12 @@ std::vector<Setting> settings() {
       setting("no_windows", Task::kBinary, {0.3}, 3, {}, 2 * kDay),
       setting("regression", Task::kRegression, {0.1}, 8, {kDay, 14 * kDay, kInfinity}, 3 * kDay),
       setting("classes", Task::kMulticlass, {0.5, 0.3, 0.2}, 7, {7 * kDay, kInfinity}, 1.5 * kDay),
+      with_base(setting("base_binary", Task::kBinary, {0.3}, 24, {7 * kDay}, 7 * kDay),
+                {3 * kDay, 60 * kDay}),
+      with_base(setting("base_regression", Task::kRegression, {0.1}, 8, {kDay, kInfinity}, kDay),
+                {20 * kDay}),
+      with_base(setting("base_classes", Task::kMulticlass, {0.5, 0.3, 0.2}, 7, {7 * kDay}, 0),
+                {10 * kDay}),
   };
 }
 
@@ -196,7 +259,7 @@ Stream stream_for(const Setting& s, std::uint64_t seed, Index n = 1500, Index en
 }
 
 Matrix<float> replay(EntityMemory& memory, const Stream& stream, int threads = 1) {
-  return memory.replay(stream.keys, stream.times, stream.labels, threads);
+  return memory.replay(stream.keys, stream.times, stream.labels, stream.base, threads);
 }
 
 bool same_bits(const Matrix<float>& a, const Matrix<float>& b) {
@@ -256,7 +319,8 @@ TEST_P(EntityMemoryKinds, ObservingInAnyOrderGivesTheSameFeatures) {
   EntityMemory memory(s.options, s.prior, s.task);
   for (const Index i : rng.permutation(stream.size())) {
     memory.observe(stream.keys[static_cast<std::size_t>(i)],
-                   stream.times[static_cast<std::size_t>(i)], stream.labels.row(i).data());
+                   stream.times[static_cast<std::size_t>(i)], stream.labels.row(i).data(),
+                   stream.base.row(i).data());
   }
   for (Index e = 0; e < 6; ++e) {
     for (const double later : {0.0, 0.5 * kDay, 9 * kDay}) {
@@ -288,6 +352,7 @@ TEST_P(EntityMemoryKinds, TheFutureChangesNoBit) {
         if (!std::isnan(other.labels(i, 0))) {
           for (Index c = 0; c < other.labels.cols(); ++c) {
             other.labels(i, c) = 1.0f - other.labels(i, c);
+            other.base(i, c) += 3.0f;
           }
         }
       }
@@ -331,7 +396,8 @@ TEST_P(EntityMemoryKinds, HalvesAndSingleEventsEqualOneReplay) {
   for (const Index i : order) {
     const auto row = static_cast<std::size_t>(i);
     EXPECT_TRUE(same_bits(at(live, stream.keys[row], stream.times[row]), want.row(i)));
-    live.observe(stream.keys[row], stream.times[row], stream.labels.row(i).data());
+    live.observe(stream.keys[row], stream.times[row], stream.labels.row(i).data(),
+                 stream.base.row(i).data());
   }
   EXPECT_EQ(live.latest_time(), whole.latest_time());
   EXPECT_EQ(live.size(), whole.size());
@@ -377,7 +443,7 @@ TEST_P(EntityMemoryKinds, MemoryIsBounded) {
   const Matrix<float> label = Matrix<float>::Zero(1, channels);
   Index most = 0;
   for (int i = 0; i < 100'000; ++i) {
-    memory.observe(entity_key(1), i * kDay / 4, label.data());
+    memory.observe(entity_key(1), i * kDay / 4, label.data(), label.data());
     most = std::max(most, memory.retained());
   }
   double longest = 0;
@@ -402,13 +468,14 @@ TEST_P(EntityMemoryKinds, LateLabelsBeyondTheFoldCountInTheTotals) {
   Rng rng(3);
   const auto observe = [&](double time) {
     Matrix<float> label = Matrix<float>::Constant(1, channels, rng.uniform() < 0.5 ? 1.0f : 0.0f);
-    memory.observe(entity_key(1), time, label.data());
+    memory.observe(entity_key(1), time, label.data(), label.data());
     seen.keys.push_back(entity_key(1));
     seen.times.push_back(time);
     Matrix<float> all(seen.size(), channels);
     if (seen.labels.rows() > 0) all.topRows(seen.size() - 1) = seen.labels;
     all.row(seen.size() - 1) = label;
     seen.labels = all;
+    seen.base = all;
   };
   for (int i = 0; i < 500; ++i) observe(1000 * kDay + i * kDay / 2);
   for (int i = 0; i < 60; ++i) observe((1250 - 21 * i) * kDay + 1234);
@@ -423,7 +490,7 @@ TEST_P(EntityMemoryKinds, LateLabelsBeyondTheFoldCountInTheTotals) {
   const std::vector<EntityKey> keys = {entity_key(2), entity_key(1)};
   const std::vector<double> times = {0.0, 0.0};
   const Matrix<float> labels = Matrix<float>::Zero(2, channels);
-  EXPECT_THROW(memory.replay(keys, times, labels), InvalidArgument);
+  EXPECT_THROW(memory.replay(keys, times, labels, labels), InvalidArgument);
   EXPECT_FALSE(memory.knows(entity_key(2)));
 }
 
@@ -601,7 +668,7 @@ TEST(EntityMemory, BadInputIsRefusedBeforeAnyWork) {
 }
 
 TEST(EntityMemory, InconsistentFilesAreRefused) {
-  const Setting s = settings()[0];
+  const Setting s = settings()[6];  // with half-lives and base outputs
   EntityMemory memory(s.options, s.prior, s.task);
   replay(memory, stream_for(s, 9));
   io::TensorFile file;
@@ -617,7 +684,7 @@ TEST(EntityMemory, InconsistentFilesAreRefused) {
   for (const auto& [name, values] : file.doubles) {
     refused([&](io::TensorFile& f) { f.doubles.erase(name); });
     if (name != "e.windows") refused([&](io::TensorFile& f) { f.doubles[name].pop_back(); });
-    if (name == "e.exact_from") continue;
+    if (name == "e.exact_from" || name == "e.decayed_until") continue;
     refused([&](io::TensorFile& f) { f.doubles[name][0] = std::nan(""); });
   }
   for (const auto& [name, values] : file.integers) {
@@ -637,6 +704,10 @@ TEST(EntityMemory, InconsistentFilesAreRefused) {
   refused([](io::TensorFile& f) { f.floats["e.label_values"](0, 0) = 3; });
   refused([](io::TensorFile& f) { f.floats["e.label_values"](0, 0) = kNan; });
   refused([](io::TensorFile& f) { f.floats.erase("e.label_values"); });
+  refused([](io::TensorFile& f) { f.floats["e.base_values"](0, 0) = kNan; });
+  refused([](io::TensorFile& f) { f.floats.erase("e.base_values"); });
+  refused([](io::TensorFile& f) { f.doubles["e.decayed_until"][0] = kInfinity; });
+  refused([](io::TensorFile& f) { f.integers["e.more_options"][2] = -1; });
   refused([](io::TensorFile& f) { f.metadata.erase("e.by"); });
 }
 

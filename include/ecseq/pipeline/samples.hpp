@@ -11,10 +11,17 @@
 
 namespace ecseq::pipeline {
 
-/// The entity of each row under one name ("terminal_id").
+/// The entity of each row under one name ("terminal_id"), or a set of entities of each row
+/// ("product").
 struct EntityColumn {
   std::string by;
-  std::vector<relation::EntityKey> keys;  ///< [n]; kNoEntity where the row has none
+  std::vector<relation::EntityKey> keys;  ///< [n], or of all sets; kNoEntity where there is none
+  std::vector<Index> offsets;             ///< [n + 1] where each row's set begins; empty: one each
+
+  /// Rows.
+  Index size() const {
+    return static_cast<Index>(offsets.empty() ? keys.size() : offsets.size() - 1);
+  }
 };
 
 /// Rows to learn from or to score: embeddings from anywhere, or sequences for the model's own

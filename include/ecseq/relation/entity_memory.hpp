@@ -1,27 +1,21 @@
 #pragma once
 
-#include <cstdint>
 #include <limits>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/core/targets.hpp"
 #include "ecseq/io/safetensors.hpp"
+#include "ecseq/relation/decayed_sums.hpp"
 #include "ecseq/relation/entity_key.hpp"
+#include "ecseq/relation/entity_options.hpp"
 
 namespace ecseq::relation {
-
-struct EntityOptions {
-  std::string by;               ///< name of the id column, e.g. "terminal_id"
-  int memory = 24;              ///< label-known events remembered per entity
-  std::vector<double> windows;  ///< seconds; infinity = all history
-  double label_delay = 0;       ///< seconds between an event and the moment its label is known
-  bool timed = true;            ///< false: events have no times, see `leave_one_out`
-  double prior_strength = 2.0;  ///< labels that the prior weighs in every smoothed rate
-};
 
 /// Representatives by entity: what is known of each shared entity, kept causally in time.
 ///
@@ -37,12 +31,18 @@ struct EntityOptions {
 ///   for each window w:  log(1 + events in [t - w, t)),
 ///                       log(1 + known labels in [t - label_delay - w, t - label_delay]),
 ///                       per channel the rate of those labels;
+///   for each half-life: the same three of events and labels that weigh 2^(-age / half-life), the
+///                       age of a label counted from when it is known;
 ///   of the last `memory` label-known events:
 ///     per channel the rate of the last 1, 3, 6 and all of them,
 ///     per channel the rate of those known for less than 1, 3, 7, 14 and 30 u;
 ///     classification only, per channel: log(1 + age / u) of the last positive, of the last
 ///     negative, of the oldest positive (0 if none), and log(1 + positives);
 ///     log(1 + number of them);
+///     with `base_outputs`, per channel: classification only, the largest and the mean base output
+///       of the positives and that of the last positive (the prior's log-odds if none); and the
+///       smoothed mean of label minus base: (S - E) / (n + a), E the sum of what the base expected
+///       (sigmoid or softmax of its outputs; in a regression the outputs themselves);
 ///   log(1 + 24 age / u) of the last event.
 /// An age is at most 365 u, which also stands for "never". Events of equal time are remembered in
 /// the order in which they were observed. Positive is a label >= 0.5.
@@ -52,7 +52,14 @@ struct EntityOptions {
 /// Memory per entity is bounded: events that no finite window and not the last `memory` known
 /// labels can reach any more are folded into totals. Features are therefore exact for every t at
 /// or after the latest event observed of that entity, whatever the order in which events were
-/// observed; for an earlier t the totals may hold events later than t.
+/// observed; for an earlier t the totals may hold events later than t. Of an entity are kept, with
+/// C channels and H half-lives: about 400 bytes, 8 (1 + H) per event and
+/// 8 (1 + H) (1 + C) + 4 C (12 C with base outputs) per label; at most twice as many events and
+/// labels as can be reached, or 32.
+///
+/// The number of entities is bounded by `max_entities`: when there are more, the entity whose
+/// latest event is oldest is forgotten (of several the smallest key; untimed: the one observed
+/// longest ago). An entity that returns is as if it had never been seen.
 class EntityMemory {
  public:
   /// prior: population mean of each label channel: one for kBinary (y) and kRegression
@@ -61,6 +68,7 @@ class EntityMemory {
 
   const EntityOptions& options() const { return options_; }
   Index n_channels() const { return channels_; }
+  Task task() const { return task_; }
   Index n_features() const { return n_features_; }
   /// In words, e.g. "events in 7 days", "label rate in 7 days", "days since last positive".
   std::vector<std::string> feature_names() const;
@@ -70,23 +78,50 @@ class EntityMemory {
   /// none observes.
   void features(EntityKey key, double time, float* out) const;
 
-  /// labels: [channels]; not labelled if any is NaN or the pointer is null. kNoEntity is ignored.
-  /// Throws InvalidArgument for a non-finite time (if timed) or label, or a class label outside
-  /// [0, 1].
-  void observe(EntityKey key, double time, const float* labels);
+  /// What all labels of the entity that are known at `time` say, per channel: smoothed log-odds
+  /// against the prior, log((S + a p) / (n - S + a (1 - p))) - log(p / (1 - p)), so that those of
+  /// several entities add up (naive Bayes); in a regression the rate. out: [channels]. Returns the
+  /// number of those labels.
+  double evidence(EntityKey key, double time, double* out) const;
+
+  /// The remembered labels as rows for a learned aggregation, newest last: at most `memory`.
+  /// Columns: label per channel, log(1 + time since it is known / u), base output per channel.
+  /// Appends to `rows`; returns how many.
+  Index recent(EntityKey key, double time, std::vector<float>& rows) const;
+  Index n_recent_columns() const { return channels_ * (options_.base_outputs ? 2 : 1) + 1; }
+
+  /// labels: [channels]; not labelled if any is NaN or the pointer is null. base: [channels], read
+  /// with `base_outputs` of labelled events only. kNoEntity is ignored.
+  /// Throws InvalidArgument for a non-finite time (if timed), label or base output, or a class
+  /// label outside [0, 1].
+  void observe(EntityKey key, double time, const float* labels, const float* base = nullptr);
 
   /// The features of each row as they would have been, then all rows observed: rows of equal time
   /// never see each other. Any order of rows; same order of results.
-  /// keys, times: [n]; labels: [n, channels]; result: [n, n_features].
+  /// keys, times: [n]; labels: [n, channels]; base: [n, channels] with `base_outputs`, else empty;
+  /// result: [n, n_features].
   /// Throws InvalidArgument, with nothing observed, where a row is so much earlier than what its
   /// entity has seen before that exact features are gone.
   Matrix<float> replay(std::span<const EntityKey> keys, std::span<const double> times,
-                       MatrixView<float> labels, int num_threads = 1);
+                       MatrixView<float> labels, MatrixView<float> base = {}, int num_threads = 1) {
+    return replay(keys, times, labels, base, num_threads, nullptr);
+  }
+  /// As `replay`; besides what `evidence` and `recent` would have given.
+  struct Extras {
+    bool with_recent = false;
+    Matrix<double> evidence;     ///< [n, channels + 1]: evidence, then the number of labels
+    std::vector<Index> offsets;  ///< [n + 1], with_recent: rows of `recent` by row
+    Matrix<float> recent;        ///< [offsets[n], n_recent_columns]
+  };
+  Matrix<float> replay(std::span<const EntityKey> keys, std::span<const double> times,
+                       MatrixView<float> labels, MatrixView<float> base, int num_threads,
+                       Extras* extras);
 
   /// Untimed: the features of each row from all others of its entity; then all are observed.
   /// keys: [n]; labels: [n, channels]; result: [n, n_features].
+  /// extras: `evidence` as of the same labels; nothing is recent.
   Matrix<float> leave_one_out(std::span<const EntityKey> keys, MatrixView<float> labels,
-                              int num_threads = 1);
+                              int num_threads = 1, Extras* extras = nullptr);
 
   bool knows(EntityKey key) const { return index_.count(key) > 0; }
   /// Entities seen.
@@ -104,26 +139,64 @@ class EntityMemory {
  private:
   /// One entity. The arrays hold what is not folded, sorted by time.
   struct Entity {
+    EntityKey key = kNoEntity;
     Index folded_events = 0;
     Index folded_labels = 0;
     /// Features at earlier times are not exact any more.
     double exact_from = -std::numeric_limits<double>::infinity();
+    /// Time of the latest event; untimed, the number of the latest observation.
+    double latest = -std::numeric_limits<double>::infinity();
     std::vector<double> times;        ///< [events]
     std::vector<double> label_times;  ///< [labels]
     std::vector<float> labels;        ///< [labels, channels]
+    std::vector<float> base;          ///< [labels, channels] with base_outputs: the base's outputs
+    std::vector<float> beyond;        ///< the same: label minus what the base expected
     std::vector<double> sums;         ///< [labels + 1, channels]: totals before each label
+    DecayedSums decayed_events;       ///< one column
+    DecayedSums decayed_labels;       ///< labels, then the sum of each channel
     std::size_t fold_at = 32;         ///< size of `times` or `label_times` that triggers a fold
   };
 
+  // entity_features.cpp
+  std::ptrdiff_t known_labels(const Entity& entity, double time) const;
   double rate(Index channel, double sum, double count) const;
   void write(const Entity& entity, double time, float* out) const;
   void write_untimed(double events, double labels, const double* sums, float* out) const;
+  float* write_decayed(const Entity& entity, double time, std::ptrdiff_t seen, std::ptrdiff_t known,
+                       float* out) const;
+  float* write_base(const Entity& entity, std::ptrdiff_t oldest, std::ptrdiff_t known,
+                    float* out) const;
+  void write_evidence(const double* sums, double count, double* out) const;
+  double evidence(const Entity& entity, double time, double* out) const;
+  Index recent(const Entity& entity, double time, std::vector<float>& rows) const;
+
+  const Entity& find(EntityKey key) const;
   Entity& find_or_add(EntityKey key);
-  void add(Entity& entity, double time, const float* labels) const;
-  void add_label(Entity& entity, double time, const float* labels, double latest) const;
+  /// Adds one event of an entity that may be new.
+  void observe_row(EntityKey key, double time, const float* labels, const float* base);
+  void touch(EntityKey key, Entity& entity, double latest);
+  void forget_excess();
+  void add(Entity& entity, double time, const float* labels, const float* base) const;
+  void add_label(Entity& entity, double time, const float* labels, const float* base,
+                 double latest) const;
+  void expect_beyond(const float* labels, const float* base, float* beyond) const;
+  void update_decayed_events(Entity& entity, std::size_t first) const;
+  void update_decayed_labels(Entity& entity, std::size_t first) const;
   void fold(Entity& entity) const;
+  void check_time(double time) const;
   void check_labels(const float* labels, Index row) const;
+  void check_base(const float* labels, const float* base, Index row) const;
+
+  // entity_replay.cpp
+  struct Batch;
+  struct Answers;
+  void check_batch(const Batch& batch) const;
+  void answer(const Entity& entity, double time, Index row, Answers& answers,
+              std::vector<float>& recent) const;
+  void replay_by_entity(const Batch& batch, Answers& answers, int num_threads);
+  void replay_by_time(const Batch& batch, Answers& answers);
   bool labelled(const float* labels) const;
+  void load_decayed(const io::TensorFile& file, const std::string& prefix);
 
   EntityOptions options_;
   std::vector<double> prior_;
@@ -135,8 +208,11 @@ class EntityMemory {
   Entity empty_;
   std::vector<Entity> entities_;
   std::unordered_map<EntityKey, std::size_t> index_;
+  /// (latest, key) of every entity, if their number is bounded.
+  std::set<std::pair<double, EntityKey>> by_age_;
   Index n_features_ = 0;
   double latest_time_;
+  double observations_ = 0;  ///< untimed: so far
 };
 
 }  // namespace ecseq::relation

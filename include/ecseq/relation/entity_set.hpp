@@ -1,0 +1,47 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ecseq/core/matrix.hpp"
+#include "ecseq/relation/entity_memory.hpp"
+
+namespace ecseq::relation {
+
+/// The entities of rows that have several each (the products of a session), each once.
+struct EntitySets {
+  std::vector<EntityKey> keys;  ///< [members], within a row in order
+  std::vector<Index> offsets;   ///< [n + 1]
+
+  /// ids: of all rows, row after row, perhaps with kNoEntity and with repetitions; offsets: [n + 1]
+  EntitySets(std::span<const EntityKey> ids, std::span<const Index> offsets);
+
+  Index size() const { return static_cast<Index>(offsets.size()) - 1; }
+  Index length(Index row) const {
+    return offsets[static_cast<std::size_t>(row) + 1] - offsets[static_cast<std::size_t>(row)];
+  }
+};
+
+/// What the members of a set are known for, as one row:
+///   mean and largest of each of EntityMemory's features over the members;
+///   per channel the smallest, the sum and the mean of the members' evidence (see
+///   EntityMemory::evidence): the sum is what naive Bayes makes of the set;
+///   log(1 + members), and the share of members without a known label.
+/// An empty set has the features of one that was never seen, and zeros.
+Index set_feature_count(const EntityMemory& memory);
+std::vector<std::string> set_feature_names(const EntityMemory& memory);
+
+/// As of `times` [n] (ignored when untimed). [n, set_feature_count]
+Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
+                           std::span<const double> times, int num_threads = 1);
+
+/// EntityMemory::replay and ::leave_one_out of sets: each row is one event of every member, with
+/// the row's label, and sees none of its own. labels: [n, channels]; base: the same, or empty.
+Matrix<float> replay_sets(EntityMemory& memory, const EntitySets& sets,
+                          std::span<const double> times, MatrixView<float> labels,
+                          MatrixView<float> base, int num_threads = 1);
+Matrix<float> leave_one_out_sets(EntityMemory& memory, const EntitySets& sets,
+                                 MatrixView<float> labels, int num_threads = 1);
+
+}  // namespace ecseq::relation
