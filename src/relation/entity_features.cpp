@@ -52,15 +52,15 @@ std::vector<std::string> EntityMemory::feature_names() const {
     names.push_back("known labels" + in);
     for (Index c = 0; c < channels_; ++c) names.push_back(what + channel(c) + in);
   }
-  for (const int n : last_) {
-    const std::string in = n == 1 ? " in last label" : " in last " + std::to_string(n) + " labels";
-    for (Index c = 0; c < channels_; ++c) names.push_back(what + channel(c) + in);
-  }
   for (const double half_life : options_.half_lives) {
     const std::string with = " with half-life " + duration_text(half_life);
     names.push_back("events" + with);
     names.push_back("known labels" + with);
     for (Index c = 0; c < channels_; ++c) names.push_back(what + channel(c) + with);
+  }
+  for (const int n : last_) {
+    const std::string in = n == 1 ? " in last label" : " in last " + std::to_string(n) + " labels";
+    for (Index c = 0; c < channels_; ++c) names.push_back(what + channel(c) + in);
   }
   for (const int age : kYoung) {
     for (Index c = 0; c < channels_; ++c) {
