@@ -134,6 +134,9 @@ py::dict to_python(const pipeline::Explanation& explanation) {
   return py::dict(py::arg("output") = explanation.output, py::arg("score") = explanation.score,
                   py::arg("base_score") = explanation.base_score,
                   py::arg("without_relations") = explanation.without_relations,
+                  py::arg("method") = explanation.method, py::arg("own") = explanation.own,
+                  py::arg("rest") = explanation.rest,
+                  py::arg("other_similar") = explanation.other_similar,
                   py::arg("similar") = similar, py::arg("entities") = entities);
 }
 
@@ -298,15 +301,26 @@ void register_pipeline(py::module_& m) {
       .def(
           "explain",
           [](const Model& model, const py::object& x, const py::dict& entities,
-             const py::object& times, Index top, int num_threads) {
+             const py::object& times, Index top, const std::string& method, int num_threads) {
             const HeldSamples held = to_samples(x, entities, times);
-            const auto explanations =
-                released([&] { return model.explain(held.samples, top, num_threads); });
+            const auto found =
+                released([&] { return model.explain(held.samples, top, num_threads, method); });
             py::list out;
-            for (const auto& explanation : explanations) out.append(to_python(explanation));
+            for (const auto& explanation : found) out.append(to_python(explanation));
             return out;
           },
-          py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("top"),
+          py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("top"), py::arg("method"),
+          py::arg("num_threads"))
+      .def(
+          "decide_without",
+          [](const Model& model, const py::object& x, const py::dict& entities,
+             const py::object& times, const std::vector<std::vector<std::int64_t>>& removed,
+             int num_threads) {
+            const HeldSamples held = to_samples(x, entities, times);
+            return to_array(
+                released([&] { return model.decide_without(held.samples, removed, num_threads); }));
+          },
+          py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("removed"),
           py::arg("num_threads"))
       .def("representatives", &representatives)
       .def("to_bytes",
@@ -326,13 +340,12 @@ void register_pipeline(py::module_& m) {
       .def_property_readonly("gate",
                              [](const Model& model) {
                                const pipeline::Gate& gate = model.gate();
-                               return py::dict(
-                                   py::arg("choice") = !model.options().gate ? "none"
-                                                       : gate.stacked        ? "stacked"
-                                                                             : "base",
-                                   py::arg("base_weight") = gate.base_weight,
-                                   py::arg("head_weight") = gate.head_weight,
-                                   py::arg("bias") = gate.bias);
+                               return py::dict(py::arg("choice") = !model.options().gate ? "none"
+                                                                   : gate.stacked        ? "stacked"
+                                                                                         : "base",
+                                               py::arg("base_weight") = gate.base_weight,
+                                               py::arg("head_weight") = gate.head_weight,
+                                               py::arg("bias") = gate.bias);
                              })
       .def_property_readonly("report", &Model::report)
       .def_property_readonly("task", [](const Model& model) { return task_name(model.task()); })

@@ -479,12 +479,16 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         entities: Mapping[str, ArrayLike] | None = None,
         times: ArrayLike | None = None,
         top: int = 5,
+        method: str = "auto",
     ) -> Explanations:
         """Why each row is scored as it is: the representatives it is related to, with their label
         mix, mass and most typical training cases, what is known of its entities, and how much the
         logit (the value for regression) changes when each is taken away.
 
-        ``top``: similar cases per row, those that matter most first.
+        ``top``: similar cases per row, those that matter most first. ``method``: "occlusion" takes
+        each away; "gradient" is gradient times input, whose contributions add up to the logit with
+        what remains; "auto" is "additive", exact and summing to the logit, where the model is
+        linear in what it hears (``activation="none"`` with "sage_mean" or "gcn"), else "occlusion".
         """
         if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 0:
             raise ValueError(f"top: expected a number of at least 0, got {top!r}")
@@ -493,7 +497,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             raise ValueError(
                 f"explain: takes the built-in head; {type(self.head_).__name__} has ways of its own"
             )
-        found = self._model.explain(*samples, int(top), threads(self.num_threads))
+        found = self._model.explain(*samples, int(top), str(method), threads(self.num_threads))
         given: dict[str, Any] = dict(X.end_entities) if isinstance(X, Sequences) else {}
         given.update(entities or {})
         ids = {by: np.asarray(given[by], dtype=object) for by in self._entity_names if by in given}

@@ -150,6 +150,10 @@ class Explanation(TypedDict):
     score: float
     base_score: float
     without_relations: float
+    method: str
+    own: float
+    rest: float
+    other_similar: float
     similar: list[SimilarCase]
     entities: list[EntityCase]
 
@@ -209,8 +213,22 @@ class Model:
     ) -> _Floats: ...
     def observe(self, x: _X, y: _Floats, entities: _Entities, times: _Doubles | None) -> None: ...
     def explain(
-        self, x: _X, entities: _Entities, times: _Doubles | None, top: int, num_threads: int
+        self,
+        x: _X,
+        entities: _Entities,
+        times: _Doubles | None,
+        top: int,
+        method: str,
+        num_threads: int,
     ) -> list[Explanation]: ...
+    def decide_without(
+        self,
+        x: _X,
+        entities: _Entities,
+        times: _Doubles | None,
+        removed: list[list[int]],
+        num_threads: int,
+    ) -> _Floats: ...
     def representatives(self) -> Representatives | None: ...
     def knows(self, relation: int, keys: _Keys) -> NDArray[np.bool_]: ...
     def to_bytes(self) -> bytes: ...

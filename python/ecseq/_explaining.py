@@ -61,4 +61,8 @@ def explanation_of(
         similar=similar,
         entities=entity_cases,
         label=label,
+        method=found["method"],
+        own=float(found["own"]),
+        rest=float(found["rest"]),
+        other_similar=float(found["other_similar"]),
     )

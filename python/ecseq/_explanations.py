@@ -32,8 +32,8 @@ class SimilarCase:
     cases : int64 array
         Indices of its most typical training sequences.
     contribution : float
-        Change of the logit (of the value in a regression) because this representative is there:
-        with it minus without it.
+        What this representative adds to the logit (to the value in a regression), as
+        ``Explanation.method`` says: with it minus without it, or its part of the sum.
     """
 
     representative: int
@@ -62,7 +62,8 @@ class EntityCase:
         overall rate. The text uses ``events`` (seen so far), ``known_labels`` (in its memory),
         ``positives`` (among them) and ``days_since_positive``, those that are present.
     contribution : float
-        Change of the logit (of the value in a regression) because this entity is known.
+        What is known of this entity adds to the logit (to the value in a regression), as
+        ``Explanation.method`` says.
     """
 
     by: str
@@ -88,6 +89,12 @@ class Explanation:
     entities : list of EntityCase
     label : object
         The class whose probability `score` is; None in a regression.
+    method : {"occlusion", "gradient", "additive"}
+        What contributions are: the change when a case is taken away; gradient times input, so that
+        `own`, `rest`, `other_similar` and all contributions sum to the logit; or the same where it
+        is exact and `rest` a constant of the model.
+    own, rest, other_similar : float
+        Of the sequence itself, of what no part accounts for, of representatives beyond ``top``.
 
     Examples
     --------
@@ -104,6 +111,10 @@ class Explanation:
     similar: list[SimilarCase] = field(default_factory=list)
     entities: list[EntityCase] = field(default_factory=list)
     label: object = None
+    method: str = "occlusion"
+    own: float = 0.0
+    rest: float = 0.0
+    other_similar: float = 0.0
 
     def __str__(self) -> str:
         score, base, without = (

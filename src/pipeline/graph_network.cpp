@@ -99,15 +99,12 @@ GraphNetwork::GraphNetwork(const GraphNetworkOptions& options, nn::Scaler dense,
                                  options.backbone.activation, rng);
 }
 
-autograd::Variable<float> GraphNetwork::graph_layers(const nn::BoundParameters<float>& bound,
-                                                     const relation::SimilarityRelation& relation,
-                                                     const Matrix<float>& dense,
-                                                     const LayerInputs& inputs,
-                                                     std::span<const Index> rows, bool training,
-                                                     Rng& rng) const {
-  auto& tape = bound.tape();
+gnn::BackboneInput<float> GraphNetwork::input_of(autograd::Tape<float>& tape,
+                                                 const relation::SimilarityRelation& relation,
+                                                 const Matrix<float>& dense,
+                                                 const LayerInputs& inputs,
+                                                 std::span<const Index> rows) const {
   const auto n = static_cast<Index>(rows.size());
-  const double input_dropout = training ? options_.input_dropout : 0.0;
   gnn::BackboneInput<float> input;
   input.self = tape.constant(n, dense.cols());
   for (Index i = 0; i < n; ++i) {
@@ -119,14 +116,23 @@ autograd::Variable<float> GraphNetwork::graph_layers(const nn::BoundParameters<f
       node_scaler_.apply(inputs.node.row(rows[static_cast<std::size_t>(i)]).data(),
                          input.node.value().row(i).data());
     }
-    input.node = autograd::dropout(input.node, input_dropout, rng);
   }
   HeardBy heard(tape, relation, node_scaler_, inputs.attachments);
   input.attached = heard.attached(rows);
-  input.attached.rows = autograd::dropout(input.attached.rows, input_dropout, rng);
   if (options_.backbone.n_layers == 2) input.among = heard.among(rows);
-  input.self = autograd::dropout(input.self, input_dropout, rng);
+  return input;
+}
 
+autograd::Variable<float> GraphNetwork::graph_layers(const nn::BoundParameters<float>& bound,
+                                                     const gnn::BackboneInput<float>& given,
+                                                     bool training, Rng& rng) const {
+  gnn::BackboneInput<float> input = given;
+  if (training) {
+    const double dropout = options_.input_dropout;
+    input.self = autograd::dropout(input.self, dropout, rng);
+    if (input.node.rows() > 0) input.node = autograd::dropout(input.node, dropout, rng);
+    input.attached.rows = autograd::dropout(input.attached.rows, dropout, rng);
+  }
   auto z = backbone_.front().forward(bound, input, training ? options_.backbone.dropout : 0.0, rng);
   if (dense_weight_ >= 0) {
     z = autograd::add(z, autograd::matmul(input.self, bound[dense_weight_]));
@@ -141,9 +147,58 @@ autograd::Variable<float> GraphNetwork::forward(const nn::BoundParameters<float>
                                                 std::span<const Index> rows, bool training,
                                                 Rng& rng) const {
   const double dropout = training ? options_.dropout : 0.0;
-  const auto z = autograd::dropout(
-      graph_layers(bound, relation, dense, inputs, rows, training, rng), dropout, rng);
+  const auto input = input_of(bound.tape(), relation, dense, inputs, rows);
+  const auto z = autograd::dropout(graph_layers(bound, input, training, rng), dropout, rng);
   return head_.forward(bound, z, dropout, rng);
+}
+
+Attribution GraphNetwork::attribute(const relation::SimilarityRelation& relation,
+                                    const LayerInputs& inputs, Index output) const {
+  autograd::Tape<float> tape;
+  Rng unused(0);
+  const Matrix<float> dense = dense_scaler_.apply(inputs.dense);
+  const Index first[] = {0};
+  auto input = input_of(tape, relation, dense, inputs, first);
+  // Leaves in the place of the constants.
+  std::vector<Matrix<float>> gradients(4);
+  const auto watch = [&](autograd::Variable<float>& x, Matrix<float>& gradient) {
+    gradient = Matrix<float>::Zero(x.rows(), x.cols());
+    x = tape.leaf({x.value().data(), x.rows(), x.cols()}, gradient.data());
+  };
+  const bool has_node = input.node.rows() > 0, two = options_.backbone.n_layers == 2;
+  watch(input.self, gradients[0]);
+  watch(input.attached.rows, gradients[1]);
+  if (has_node) watch(input.node, gradients[2]);
+  if (two) watch(input.among.rows, gradients[3]);
+
+  const nn::BoundParameters<float> bound(tape, parameters_);
+  const auto y = head_.forward(bound, graph_layers(bound, input, false, unused), 0.0, unused);
+  const auto chosen = autograd::slice_columns(y, output, 1);
+  tape.backward(chosen);
+
+  Attribution out;
+  out.value = out.rest = chosen.value()(0, 0);
+  const auto times = [](const autograd::Variable<float>& x, const Matrix<float>& gradient,
+                        Index row) { return x.value().row(row).dot(gradient.row(row)); };
+  for (Index c = 0; c < dense.cols(); ++c) {
+    out.dense.push_back(dense(0, c) * gradients[0](0, c));
+    out.rest -= out.dense.back();
+  }
+  for (Index e = 0; e < input.attached.rows.rows(); ++e) {
+    float sum = times(input.attached.rows, gradients[1], e);
+    if (two) {
+      const auto& offsets = input.among.offsets;
+      for (Index a = offsets[static_cast<std::size_t>(e)];
+           a < offsets[static_cast<std::size_t>(e) + 1]; ++a) {
+        sum += times(input.among.rows, gradients[3], a);
+      }
+    }
+    out.edges.push_back(sum);
+    out.rest -= sum;
+  }
+  if (has_node) out.node = times(input.node, gradients[2], 0);
+  out.rest -= out.node;
+  return out;
 }
 
 /// rows(tape, dense, inputs, numbers) -> variable, for chunks of rows.
@@ -180,8 +235,9 @@ Matrix<float> GraphNetwork::hidden_layer(const relation::SimilarityRelation& rel
                      [&](autograd::Tape<float>& tape, const Matrix<float>& dense,
                          const LayerInputs& part, std::span<const Index> numbers) {
                        Rng unused(0);
-                       return graph_layers(nn::BoundParameters<float>(tape, parameters_), relation,
-                                           dense, part, numbers, false, unused);
+                       return graph_layers(nn::BoundParameters<float>(tape, parameters_),
+                                           input_of(tape, relation, dense, part, numbers), false,
+                                           unused);
                      });
 }
 

@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "additive_parts.hpp"
+#include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/require.hpp"
 #include "entity_inputs.hpp"
 #include "model_state.hpp"
 
@@ -82,37 +85,40 @@ std::vector<double> label_mix(const ModelState& state, Index j) {
   return mix;
 }
 
-std::vector<SimilarCase> similar_cases(const ModelState& state, const float* x,
-                                       const Occlusion& row, Index output, float score, Index top) {
+SimilarCase case_of(const ModelState& state, const float* x, const relation::Neighbourhood& all,
+                    std::size_t j) {
   const auto& relation = *state.similarity;
   const auto& representatives = relation.representatives();
-  const relation::Neighbourhood all = relation.attach(x);
-  std::vector<SimilarCase> out;
-  for (std::size_t j = 0; j < all.representative.size(); ++j) {
-    SimilarCase found;
-    found.representative = all.representative[j];
-    found.similarity = relation.similarity(x, found.representative);
-    found.weight = all.weight[j];
-    found.mass = representatives.mass[static_cast<std::size_t>(found.representative)];
-    found.label_mix = label_mix(state, found.representative);
-    for (Index m = 0; m < representatives.cases.cols(); ++m) {
-      const auto training_row = representatives.cases(found.representative, m);
-      if (training_row >= 0) found.cases.push_back(training_row);
-    }
-    found.contribution = score - row.score(row.attached_to(row.inputs(), without(all, j)), output);
-    out.push_back(std::move(found));
+  SimilarCase found;
+  found.representative = all.representative[j];
+  found.similarity = relation.similarity(x, found.representative);
+  found.weight = all.weight[j];
+  found.mass = representatives.mass[static_cast<std::size_t>(found.representative)];
+  found.label_mix = label_mix(state, found.representative);
+  for (Index m = 0; m < representatives.cases.cols(); ++m) {
+    const auto training_row = representatives.cases(found.representative, m);
+    if (training_row >= 0) found.cases.push_back(training_row);
   }
-  std::stable_sort(out.begin(), out.end(), [](const SimilarCase& a, const SimilarCase& b) {
+  return found;
+}
+
+/// Those that matter most, first; what the others contribute goes to `others`.
+void keep_top(std::vector<SimilarCase>& cases, Index top, float& others) {
+  std::stable_sort(cases.begin(), cases.end(), [](const SimilarCase& a, const SimilarCase& b) {
     return std::abs(a.contribution) > std::abs(b.contribution);
   });
-  if (static_cast<Index>(out.size()) > top) out.resize(static_cast<std::size_t>(top));
-  return out;
+  while (static_cast<Index>(cases.size()) > top) {
+    others += cases.back().contribution;
+    cases.pop_back();
+  }
 }
 
 }  // namespace
 
-std::vector<Explanation> Model::explain(const Samples& samples, Index top, int num_threads) const {
+std::vector<Explanation> Model::explain(const Samples& samples, Index top, int num_threads,
+                                        const std::string& method) const {
   const ModelState& state = *state_;
+  require_one_of("method", method, {"auto", "occlusion", "gradient"});
   require_fit(state, samples);
   const Matrix<float> x = embed(state, samples, num_threads);
   const Matrix<float> base = base_outputs(state, x, num_threads);
@@ -120,6 +126,8 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
   const LayerInputs inputs = relation_inputs(state, x, base, entities, num_threads);
   const Matrix<float> outputs = finish(state, inputs, base, num_threads);
   const std::vector<double> times = event_times(samples);
+  const bool exact = is_additive(state);
+  const bool adds = method == "gradient" || (method == "auto" && exact);
 
   std::vector<Explanation> out(static_cast<std::size_t>(samples.size()));
   parallel_for(samples.size(), num_threads, [&](Index i) {
@@ -127,16 +135,30 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
     Explanation& explanation = out[row_number];
     if (state.task == Task::kMulticlass) outputs.row(i).maxCoeff(&explanation.output);
     const Index output = explanation.output;
+    explanation.method = !adds ? "occlusion" : exact ? "additive" : "gradient";
     explanation.score = outputs(i, output);
     explanation.base_score = base(i, output);
 
     const Occlusion row(state, slice(inputs, i, i + 1), base.row(i));
-    LayerInputs nothing = row.inputs();
-    if (state.similarity) {
-      explanation.similar =
-          similar_cases(state, x.row(i).data(), row, output, explanation.score, top);
-      nothing = row.attached_to(std::move(nothing), {});
+    relation::Neighbourhood around;
+    if (state.similarity) around = state.similarity->attach(x.row(i).data());
+    AdditiveParts parts;
+    if (adds) {
+      parts = additive_parts(state, row.inputs(), base.row(i), around, output);
+      explanation.own = parts.own;
+      explanation.rest = parts.rest;
     }
+    LayerInputs nothing = row.inputs();
+    for (std::size_t j = 0; j < around.representative.size(); ++j) {
+      SimilarCase found = case_of(state, x.row(i).data(), around, j);
+      found.contribution =
+          adds ? parts.similar[j]
+               : explanation.score -
+                     row.score(row.attached_to(row.inputs(), without(around, j)), output);
+      explanation.similar.push_back(std::move(found));
+    }
+    keep_top(explanation.similar, top, explanation.other_similar);
+    if (state.similarity) nothing = row.attached_to(std::move(nothing), {});
     for (std::size_t e = 0; e < state.entities.size(); ++e) {
       const auto& memory = state.entities[e];
       EntityCase found;
@@ -145,12 +167,44 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
       found.names = entity_names(memory);
       found.facts.assign(entities[e].row(i).begin(), entities[e].row(i).end());
       found.contribution =
-          explanation.score -
-          row.score(row.without_entity(row.inputs(), e, times[row_number]), output);
+          adds ? parts.entities[e]
+               : explanation.score -
+                     row.score(row.without_entity(row.inputs(), e, times[row_number]), output);
       nothing = row.without_entity(std::move(nothing), e, times[row_number]);
       explanation.entities.push_back(std::move(found));
     }
     explanation.without_relations = row.score(nothing, output);
+  });
+  return out;
+}
+
+Matrix<float> Model::decide_without(const Samples& samples,
+                                    const std::vector<std::vector<std::int64_t>>& removed,
+                                    int num_threads) const {
+  const ModelState& state = *state_;
+  require_fit(state, samples);
+  if (!state.similarity) {
+    throw InvalidArgument("removed: the model has no representatives by similarity");
+  }
+  if (static_cast<Index>(removed.size()) != samples.size()) {
+    throw InvalidArgument("removed: expected " + std::to_string(samples.size()) +
+                          " lists, one per row, got " + std::to_string(removed.size()));
+  }
+  const Matrix<float> x = embed(state, samples, num_threads);
+  const Matrix<float> base = base_outputs(state, x, num_threads);
+  const auto entities = entity_features(state, samples, num_threads);
+  const LayerInputs inputs = relation_inputs(state, x, base, entities, num_threads);
+  Matrix<float> out(samples.size(), state.n_outputs());
+  parallel_for(samples.size(), num_threads, [&](Index i) {
+    const Occlusion row(state, slice(inputs, i, i + 1), base.row(i));
+    relation::Neighbourhood around = state.similarity->attach(x.row(i).data());
+    for (const std::int64_t j : removed[static_cast<std::size_t>(i)]) {
+      const auto at = std::find(around.representative.begin(), around.representative.end(), j);
+      if (at == around.representative.end()) continue;
+      around = without(around, static_cast<std::size_t>(at - around.representative.begin()));
+    }
+    const LayerInputs rest = row.attached_to(row.inputs(), around);
+    for (Index c = 0; c < out.cols(); ++c) out(i, c) = row.score(rest, c);
   });
   return out;
 }

@@ -60,6 +60,25 @@ Matrix<float> Network::hidden_layer(MatrixView<float> x, int num_threads) const 
   return z;
 }
 
+Attribution Network::attribute(MatrixView<float> x, Index output) const {
+  autograd::Tape<float> tape;
+  Rng unused(0);
+  RowVector<float> scaled(x.cols), gradient = RowVector<float>::Zero(x.cols);
+  scaler_.apply(x.row(0), scaled.data());
+  const nn::BoundParameters<float> bound(tape, network_.parameters());
+  const auto y =
+      network_.forward(bound, tape.leaf({scaled.data(), 1, x.cols}, gradient.data()), 0.0, unused);
+  const auto chosen = autograd::slice_columns(y, output, 1);
+  tape.backward(chosen);
+  Attribution out;
+  out.value = out.rest = chosen.value()(0, 0);
+  for (Index c = 0; c < x.cols; ++c) {
+    out.dense.push_back(scaled[c] * gradient[c]);
+    out.rest -= out.dense.back();
+  }
+  return out;
+}
+
 void Network::save(io::TensorFile& file, const std::string& prefix) const {
   save_scaler(scaler_, file, prefix);
   save_parameters(network_.parameters(), file, prefix);

@@ -48,6 +48,12 @@ Matrix<float> RelationLayer::hidden_layer(const relation::SimilarityRelation* re
   return std::get<GraphNetwork>(form_).hidden_layer(*relation, inputs, num_threads);
 }
 
+Attribution RelationLayer::attribute(const relation::SimilarityRelation* relation,
+                                     const LayerInputs& inputs, Index output) const {
+  if (averaged()) return network().attribute(inputs.dense, output);
+  return std::get<GraphNetwork>(form_).attribute(*relation, inputs, output);
+}
+
 const nn::Scaler& RelationLayer::scaler() const {
   return averaged() ? network().scaler() : std::get<GraphNetwork>(form_).scaler();
 }

@@ -427,6 +427,85 @@ TEST(Model, ExplanationsAddWhatWasTakenAway) {
   }
 }
 
+TEST(Model, ContributionsOfLinearLayersSumToTheScore) {
+  for (const Task task : {Task::kBinary, Task::kMulticlass, Task::kRegression}) {
+    for (const char* gnn : {"sage_mean", "gcn"}) {
+      for (const bool residual : {true, false}) {
+        SCOPED_TRACE(std::string(gnn) + (residual ? " residual " : " ") +
+                     std::to_string(static_cast<int>(task)));
+        ModelOptions options = small_options();
+        options.gnn = gnn;
+        options.activation = "none";
+        options.residual = residual;
+        options.controls = false;
+        options.gate = false;
+        options.entities.push_back(terminal_options());
+        const Problem training = make_problem(900, 51, task);
+        const Problem validation = make_problem(300, 52, task);
+        const Model model = fit(training, validation, options, true);
+        const auto explanations = model.explain(validation.samples(true, false), 3);
+        for (const auto& explanation : explanations) {
+          ASSERT_EQ(explanation.method, "additive");
+          double sum = explanation.own + explanation.rest + explanation.other_similar;
+          for (const auto& found : explanation.similar) sum += found.contribution;
+          for (const auto& found : explanation.entities) sum += found.contribution;
+          EXPECT_NEAR(sum, explanation.score, 1e-4 * (1.0 + std::abs(explanation.score)));
+          // What no part accounts for is the same for every row (of one class).
+          if (task == Task::kMulticlass) continue;
+          EXPECT_NEAR(explanation.rest, explanations.front().rest,
+                      1e-3 * (1.0 + std::abs(explanation.rest)));
+        }
+      }
+    }
+  }
+}
+
+TEST(Model, GradientTimesInputSumsToTheScoreWithItsRest) {
+  const Problem training = make_problem(900, 53), validation = make_problem(100, 54);
+  for (const Kind& kind : kKinds) {
+    SCOPED_TRACE(std::string(kind.gnn) + std::to_string(kind.n_layers));
+    ModelOptions options = of_kind(kind);
+    options.gate = false;
+    const Model model = fit(training, validation, options, true);
+    for (const auto& explanation :
+         model.explain(validation.samples(true, false), 2, 1, "gradient")) {
+      double sum = explanation.own + explanation.rest + explanation.other_similar;
+      for (const auto& found : explanation.similar) sum += found.contribution;
+      for (const auto& found : explanation.entities) sum += found.contribution;
+      EXPECT_NEAR(sum, explanation.score, 1e-4);
+      EXPECT_EQ(explanation.method, "gradient");
+    }
+  }
+}
+
+TEST(Model, WithoutCasesIsTheOutputWhenTheyAreRemoved) {
+  const Problem training = make_problem(900, 55), validation = make_problem(60, 56);
+  for (const char* gnn : {"sage_mean", "attention"}) {
+    ModelOptions options = small_options();
+    options.gnn = gnn;
+    options.gate = false;
+    const Model model = fit(training, validation, options);
+    const Samples samples = validation.samples(false, false);
+    const Matrix<float> scores = model.decide(samples);
+    const auto explanations = model.explain(samples, 8, 1, "occlusion");
+    std::vector<std::vector<std::int64_t>> one(60), all(60), none(60);
+    for (std::size_t i = 0; i < 60; ++i) {
+      one[i] = {explanations[i].similar[0].representative};
+      for (const auto& found : explanations[i].similar) all[i].push_back(found.representative);
+    }
+    EXPECT_EQ(model.decide_without(samples, none), scores);
+    const Matrix<float> without_one = model.decide_without(samples, one, 2);
+    const Matrix<float> without_all = model.decide_without(samples, all, 2);
+    for (std::size_t i = 0; i < 60; ++i) {
+      const auto row = static_cast<Index>(i);
+      EXPECT_NEAR(explanations[i].score - without_one(row, 0),
+                  explanations[i].similar[0].contribution, 1e-6);
+      EXPECT_EQ(without_all(row, 0), explanations[i].without_relations);
+    }
+    EXPECT_THROW(model.decide_without(samples, {{}}), InvalidArgument);
+  }
+}
+
 TEST(Model, SurvivesTheFileToTheBit) {
   for (const Task task : {Task::kBinary, Task::kMulticlass, Task::kRegression}) {
     ModelOptions options = small_options();

@@ -8,6 +8,7 @@
 #include "ecseq/io/safetensors.hpp"
 #include "ecseq/nn/dense_layers.hpp"
 #include "ecseq/nn/scaler.hpp"
+#include "ecseq/pipeline/attribution.hpp"
 #include "ecseq/pipeline/layer_inputs.hpp"
 #include "ecseq/pipeline/supervision.hpp"
 #include "ecseq/relation/similarity_relation.hpp"
@@ -54,6 +55,10 @@ class GraphNetwork {
   Matrix<float> hidden_layer(const relation::SimilarityRelation& relation,
                              const LayerInputs& inputs, int num_threads) const;
 
+  /// Of the first target of `inputs`.
+  Attribution attribute(const relation::SimilarityRelation& relation, const LayerInputs& inputs,
+                        Index output) const;
+
   void save(io::TensorFile& file, const std::string& prefix) const;
   /// nodes: columns of the representatives' features. Throws FileError where something is missing
   /// or does not fit.
@@ -61,10 +66,12 @@ class GraphNetwork {
                            const GraphNetworkOptions& options, Index nodes, Index out);
 
  private:
+  gnn::BackboneInput<float> input_of(autograd::Tape<float>& tape,
+                                     const relation::SimilarityRelation& relation,
+                                     const Matrix<float>& dense, const LayerInputs& inputs,
+                                     std::span<const Index> rows) const;
   autograd::Variable<float> graph_layers(const nn::BoundParameters<float>& bound,
-                                         const relation::SimilarityRelation& relation,
-                                         const Matrix<float>& dense, const LayerInputs& inputs,
-                                         std::span<const Index> rows, bool training,
+                                         const gnn::BackboneInput<float>& input, bool training,
                                          Rng& rng) const;
   template <class Rows>
   Matrix<float> over_chunks(const LayerInputs& inputs, Index columns, int num_threads,

@@ -55,14 +55,14 @@ struct SimilarCase {
   double mass = 0.0;                ///< training sequences it stands for
   std::vector<double> label_mix;    ///< share of each class, or the mean target
   std::vector<std::int64_t> cases;  ///< its most typical training rows
-  float contribution = 0.0f;        ///< change of the output when it is removed, sign reversed
+  float contribution = 0.0f;        ///< see Explanation::method
 };
 struct EntityCase {
   std::string by;
   bool known = false;              ///< seen before
   std::vector<std::string> names;  ///< of the facts
   std::vector<float> facts;        ///< the entity representative's numbers
-  float contribution = 0.0f;       ///< output minus output with a never-seen entity
+  float contribution = 0.0f;       ///< see Explanation::method
 };
 /// Outputs are logits, or values for regression; of class `output` for several classes.
 struct Explanation {
@@ -70,6 +70,14 @@ struct Explanation {
   float score = 0.0f;
   float base_score = 0.0f;
   float without_relations = 0.0f;
+  /// What contributions are. "occlusion": the output less what it is without a representative, or
+  /// with an entity never seen. "gradient": gradient times input; then own, rest, other_similar and
+  /// all contributions sum to the score. "additive": the same where that is exact, the model being
+  /// linear in what it hears.
+  std::string method;
+  float own = 0.0f;            ///< of the embedding and the base output
+  float rest = 0.0f;           ///< "additive": a constant of the model
+  float other_similar = 0.0f;  ///< of representatives beyond `top`
   std::vector<SimilarCase> similar;
   std::vector<EntityCase> entities;
 };
@@ -133,7 +141,14 @@ class Model {
   /// Advances the entity states by labelled rows and keeps everything else.
   void observe(const Samples& samples, const Targets& y);
 
-  std::vector<Explanation> explain(const Samples& samples, Index top, int num_threads = 0) const;
+  /// top: representatives per row, those that matter most first. method: "occlusion", "gradient",
+  /// or "auto": additive where that is exact, else occlusion.
+  std::vector<Explanation> explain(const Samples& samples, Index top, int num_threads = 0,
+                                   const std::string& method = "auto") const;
+  /// `decide` where row i is not attached to the representatives removed[i]. [n, outputs]
+  Matrix<float> decide_without(const Samples& samples,
+                               const std::vector<std::vector<std::int64_t>>& removed,
+                               int num_threads = 0) const;
 
   Task task() const;
   int n_classes() const;

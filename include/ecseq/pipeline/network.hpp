@@ -8,6 +8,7 @@
 #include "ecseq/io/safetensors.hpp"
 #include "ecseq/nn/feed_forward.hpp"
 #include "ecseq/nn/scaler.hpp"
+#include "ecseq/pipeline/attribution.hpp"
 #include "ecseq/pipeline/supervision.hpp"
 
 namespace ecseq::pipeline {
@@ -25,6 +26,9 @@ class Network {
   Matrix<float> predict(MatrixView<float> x, int num_threads) const;
   /// The first hidden layer, [n, hidden].
   Matrix<float> hidden_layer(MatrixView<float> x, int num_threads) const;
+
+  /// Of the first row of x.
+  Attribution attribute(MatrixView<float> x, Index output) const;
 
   Index in() const { return network_.in(); }
   const nn::Scaler& scaler() const { return scaler_; }

@@ -34,6 +34,10 @@ class RelationLayer {
   Matrix<float> hidden_layer(const relation::SimilarityRelation* relation,
                              const LayerInputs& inputs, int num_threads) const;
 
+  /// Of the first target of `inputs`.
+  Attribution attribute(const relation::SimilarityRelation* relation, const LayerInputs& inputs,
+                        Index output) const;
+
   bool averaged() const { return std::holds_alternative<Network>(form_); }
   /// Only where it is averaged.
   const Network& network() const { return std::get<Network>(form_); }
