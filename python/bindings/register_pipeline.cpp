@@ -81,6 +81,7 @@ ModelOptions to_options(const py::dict& given) {
   read(given, "metadata", options.metadata);
   read_training(given, options.training);
   options.training.stage = "gnn";
+  options.training.plateau_patience = 1;
   options.similarity.reset();
   if (given.contains("similarity")) {
     const auto config = given["similarity"].cast<py::dict>();
@@ -292,12 +293,19 @@ void register_pipeline(py::module_& m) {
       .def(
           "observe",
           [](Model& model, const py::object& x, const FloatArray& y, const py::dict& entities,
-             const py::object& times) {
+             const py::object& times, int num_threads) -> py::object {
             const HeldSamples held = to_samples(x, entities, times);
             const Targets targets = to_targets(task_name(model.task()), model.n_classes(), y);
-            released([&] { model.observe(held.samples, targets); });
+            const auto drift =
+                released([&] { return model.observe(held.samples, targets, num_threads); });
+            if (!drift) return py::none();
+            return py::dict(py::arg("rows") = drift->rows,
+                            py::arg("beyond_radius") = drift->beyond_radius,
+                            py::arg("mass_shift") = drift->mass_shift,
+                            py::arg("label_shift") = drift->label_shift,
+                            py::arg("added") = drift->added, py::arg("retired") = drift->retired);
           },
-          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"))
+          py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"), py::arg("num_threads"))
       .def(
           "explain",
           [](const Model& model, const py::object& x, const py::dict& entities,

@@ -71,7 +71,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         attention_dropout: float = 0.0,
         class_weight: Mapping[Any, float] | str | None = None,
         gate: bool = True,
-        learning_rate: float = 5e-3,
+        learning_rate: float = 3e-3,
         schedule: str = "plateau",
         selection: str = "auto",
         batch_size: int | None = None,
@@ -421,9 +421,17 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         entities: Mapping[str, ArrayLike] | None = None,
         times: ArrayLike | None = None,
     ) -> Any:
-        """Advance the entity states by labelled rows; everything else stays as it was fitted."""
+        """Advance every kind of representative by labelled rows; encoder, layers and gate stay.
+
+        Entities know the rows' events, and their labels from ``label_delay`` on. Representatives by
+        similarity move towards the rows nearest to them, rows far from all make new ones, and old
+        mass fades so that the total stays (not those of ``compressor="none"``, which stay as they
+        are). ``update_report_`` then says how far the rows are from what the latter were made of.
+        """
         samples, codes = self._labelled(X, y, entities, times)
-        self._model.observe(samples.x, codes, samples.entities, samples.times)
+        self.update_report_: dict[str, Any] | None = self._model.observe(
+            samples.x, codes, samples.entities, samples.times, threads(self.num_threads)
+        )
         return self
 
     def _labelled(

@@ -211,7 +211,9 @@ class Model:
     def replay(
         self, x: _X, y: _Floats, entities: _Entities, times: _Doubles | None, num_threads: int
     ) -> _Floats: ...
-    def observe(self, x: _X, y: _Floats, entities: _Entities, times: _Doubles | None) -> None: ...
+    def observe(
+        self, x: _X, y: _Floats, entities: _Entities, times: _Doubles | None, num_threads: int
+    ) -> dict[str, Any] | None: ...
     def explain(
         self,
         x: _X,

@@ -82,6 +82,8 @@ _PARAMETERS = """
     Attributes
     ----------
     representatives_ : Representatives or None
+    update_report_ : dict or None
+        Of the last `partial_fit`: how far its rows were from the representatives by similarity.
     fit_report_ : dict
         ``validation`` (metrics of base, ecseq and controls), ``gate`` (what it chose), ``seconds``
         per stage, ``isolation_rate``, ``curve`` per epoch, ``n_representatives``, ``n_entities``.

@@ -274,13 +274,20 @@ Matrix<float> Model::gated(const Matrix<float>& base, const Matrix<float>& head)
   return state_->gate.apply(base, head);
 }
 
-void Model::observe(const Samples& samples, const Targets& y) {
+std::optional<compress::Drift> Model::observe(const Samples& samples, const Targets& y,
+                                              int num_threads) {
   require_labelled(*state_, samples, y);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  const int all_threads = 0;
-  const Matrix<float> x = embed(*state_, samples, all_threads);
-  const Matrix<float> base = base_outputs(*state_, x, all_threads);
-  observe_entities(*state_, {samples, channels, base}, all_threads);
+  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Matrix<float> base = base_outputs(*state_, x, num_threads);
+  std::optional<compress::Drift> drift;
+  auto similarity = state_->similarity;
+  if (similarity && similarity->options().compressor != "none") {
+    drift = similarity->update(x, channels, num_threads);
+  }
+  observe_entities(*state_, {samples, channels, base}, num_threads);
+  state_->similarity = std::move(similarity);
+  return drift;
 }
 
 const Gate& Model::gate() const { return state_->gate; }

@@ -111,6 +111,28 @@ std::vector<float> row_weights(const Targets& y, const std::vector<float>& class
   return out;
 }
 
+/// Rows so early that no label of another can be known by then teach the head that entities are
+/// silent, which they are not later: from the first event on, twice the longest label delay. They
+/// weigh nothing, unless that would leave less than half. Returns how many.
+Index leave_out_warm_up(const std::vector<relation::EntityOptions>& entities,
+                        const std::vector<double>& times, std::vector<float>& weights) {
+  double delay = 0.0;
+  for (const auto& entity : entities) delay = std::max(delay, entity.label_delay);
+  if (times.empty() || !(delay > 0.0)) return 0;
+  const double begin = *std::min_element(times.begin(), times.end()) + 2.0 * delay;
+  const auto early = std::count_if(times.begin(), times.end(), [&](double t) { return t < begin; });
+  const auto n = static_cast<std::ptrdiff_t>(times.size());
+  if (early == 0 || 2 * early > n) return 0;
+  weights.resize(times.size(), 1.0f);
+  double kept = 0.0;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (times[i] < begin) weights[i] = 0.0f;
+    kept += weights[i];
+  }
+  for (float& w : weights) w = static_cast<float>(w * static_cast<double>(n) / kept);
+  return early;
+}
+
 /// Class of each row, or the quantile bin of a regression target.
 std::vector<int> groups_of(const Targets& y) {
   if (y.task == Task::kRegression) return compress::quantile_groups(y.values, kQuantileBins);
@@ -340,10 +362,12 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   nn::TrainingReport layer_report;
   state.options.training.stage = "gnn";
+  std::vector<float> layer_weights = weights;
+  const Index warm_up = leave_out_warm_up(state.options.entities, training.times, layer_weights);
   if (head_inputs != nullptr) *head_inputs = {inputs.dense, inputs_validation.dense};
   if (options.own_head) {
-    state.layer = fit_layer(state, inputs, channels.values, weights, inputs_validation, y_standard,
-                            layer_report, progress);
+    state.layer = fit_layer(state, inputs, channels.values, layer_weights, inputs_validation,
+                            y_standard, layer_report, progress);
   }
   if (state.similarity) state.similarity->finish_training(training.row_numbers);
   clock.finish("gnn");
@@ -403,6 +427,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
     known[state.options.entities[e].by] = state.entities[e].size();
   }
   out["n_entities"] = known;
+  out["warm_up_rows"] = warm_up;
   out["isolation_rate"] = isolation;
   out["seconds"] = clock.report();
   out["curve"] = curve_of(layer_report);

@@ -451,6 +451,52 @@ float SimilarityRelation::similarity(const float* x, Index j) const {
   return norms > 0.0 ? static_cast<float>(wide_left.dot(wide_right) / norms) : 0.0f;
 }
 
+compress::Drift SimilarityRelation::update(MatrixView<float> x, MatrixView<float> labels,
+                                           int num_threads) {
+  if (options_.compressor == "none") {
+    throw InvalidArgument(
+        "partial_fit: an uncompressed relation has every training row for a representative and "
+        "cannot follow new ones; choose a compressor");
+  }
+  // In standardised space; whether a row has a label is one more channel to sum up.
+  const Index channels = static_cast<Index>(prior_.size());
+  compress::Representatives start = representatives_;
+  start.vectors = scaled_vectors_;
+  start.label_sums.conservativeResize(Eigen::NoChange, channels + 1);
+  start.label_sums.col(channels) = Eigen::Map<const Eigen::VectorXd>(
+      labelled_mass_.data(), static_cast<Index>(labelled_mass_.size()));
+  Matrix<float> values = Matrix<float>::Zero(x.rows, channels + 1);
+  for (Index i = 0; i < x.rows; ++i) {
+    const auto row = labels.eigen().row(i);
+    if (!row.allFinite()) continue;
+    values.row(i).head(channels) = row;
+    values(i, channels) = 1.0f;
+  }
+  const double total = std::accumulate(start.mass.begin(), start.mass.end(), 0.0);
+  compress::UpdateOptions how;
+  how.keep = std::max(1e-3, 1.0 - static_cast<double>(x.rows) / total);
+  how.num_threads = num_threads;
+  compress::RunningMeans means(std::move(start));
+  compress::Drift drift = means.update(scaler_.apply(x), values, how);
+
+  compress::Representatives moved = means.representatives();
+  for (Index j = 0; j < moved.vectors.rows(); ++j) {
+    for (Index k = 0; k < moved.vectors.cols(); ++k) {
+      const float inverse = scaler_.inverse_std[k];
+      moved.vectors(j, k) =
+          scaler_.mean[k] + (inverse > 0.0f ? moved.vectors(j, k) / inverse : 0.0f);
+    }
+  }
+  labelled_mass_.assign(moved.mass.size(), 0.0);
+  for (Index j = 0; j < moved.vectors.rows(); ++j) {
+    labelled_mass_[static_cast<std::size_t>(j)] = moved.label_sums(j, channels);
+  }
+  moved.label_sums.conservativeResize(Eigen::NoChange, channels);
+  representatives_ = std::move(moved);
+  index();
+  return drift;
+}
+
 void SimilarityRelation::finish_training(const std::vector<std::int64_t>& row_numbers) {
   assignment_.clear();
   if (row_numbers.empty()) return;

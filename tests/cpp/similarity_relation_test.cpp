@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "ecseq/core/error.hpp"
@@ -355,6 +356,36 @@ TEST(SimilarityRelation, VectorsAreMeansOfTheirMembersInTheirOwnUnits) {
       EXPECT_NEAR(relation.representatives().vectors(j, k), sum[k] / mass, 1e-3);
     }
   }
+}
+
+TEST(SimilarityRelation, FollowsNewRowsAndKeepsTheTotalMass) {
+  const Data data = make_data(600, 3, 16);
+  SimilarityRelation relation = make_relation(data, with_k(20));
+  relation.finish_training({});
+  const Matrix<float> before = relation.representatives().vectors;
+  // 200 rows like the old ones, 50 of them without a label, and 40 far away.
+  Data later = make_data(240, 3, 17);
+  later.x.bottomRows(40).array() += 60.0f;
+  Matrix<float> labels = later.channels.values;
+  labels.topRows(50).setConstant(std::numeric_limits<float>::quiet_NaN());
+  const compress::Drift drift = relation.update(later.x, labels, 2);
+  EXPECT_EQ(drift.rows, 240);
+  EXPECT_GT(drift.added, 0);
+  EXPECT_GT(drift.beyond_radius, 0.15);
+  const auto& representatives = relation.representatives();
+  EXPECT_NEAR(std::accumulate(representatives.mass.begin(), representatives.mass.end(), 0.0), 600.0,
+              1e-6);
+  const auto& known = relation.labelled_mass();
+  EXPECT_NEAR(std::accumulate(known.begin(), known.end(), 0.0), 360.0 + 190.0, 1e-6);
+  // A row from far away is now attached to a representative of its own kind.
+  const Neighbourhood found = relation.attach(later.x.row(239).data());
+  EXPECT_GT(representatives.vectors(found.representative[0], 0), 30.0f);
+  EXPECT_LT((before.row(0) - representatives.vectors.row(0)).norm(), 5.0f);
+
+  SimilarityOptions none;
+  none.compressor = "none";
+  SimilarityRelation uncompressed = make_relation(data, none);
+  EXPECT_THROW(uncompressed.update(later.x, labels, 1), InvalidArgument);
 }
 
 TEST(SimilarityRelation, SurvivesItsFileToTheBit) {

@@ -138,8 +138,11 @@ class Model {
   /// A later period, event by event as it would have happened: each row sees the entity events
   /// before it, and their labels once label_delay has passed. The state does not change.
   Matrix<float> replay(const Samples& samples, const Targets& y, int num_threads = 0) const;
-  /// Advances the entity states by labelled rows and keeps everything else.
-  void observe(const Samples& samples, const Targets& y);
+  /// Advances every kind of representative by labelled rows and keeps everything else: entity
+  /// states, and those by similarity unless nothing is compressed there. How the rows differ from
+  /// what the latter were made of; empty without them. Where it throws, nothing has changed.
+  std::optional<compress::Drift> observe(const Samples& samples, const Targets& y,
+                                         int num_threads = 0);
 
   /// top: representatives per row, those that matter most first. method: "occlusion", "gradient",
   /// or "auto": additive where that is exact, else occlusion.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ecseq/compress/grouping.hpp"
+#include "ecseq/compress/running_means.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/core/targets.hpp"
 #include "ecseq/io/safetensors.hpp"
@@ -92,6 +93,14 @@ class SimilarityRelation {
   void aggregate(const Neighbourhood& neighbourhood, float* out) const;
   /// Edges among representatives, those that attach_representatives gives; only with edges_among.
   const Attachments& among() const { return among_; }
+
+  /// Moves the representatives by rows that were not among the training rows: each goes to the
+  /// nearest, rows far from all make new ones, and forgotten ones are given up (compress::
+  /// RunningMeans). All earlier mass is scaled so that the total stays what it was: a layer trained
+  /// on these masses goes on to see such masses, and old rows fade. x: [n, h]; labels: [n, c], NaN
+  /// in rows without. Throws InvalidArgument with nothing changed where a shape does not fit, and
+  /// where nothing is compressed.
+  compress::Drift update(MatrixView<float> x, MatrixView<float> labels, int num_threads);
 
   Index n_features() const { return nodes_.cols(); }
   std::vector<std::string> feature_names() const;
