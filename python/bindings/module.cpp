@@ -14,4 +14,5 @@ PYBIND11_MODULE(ECSEQ_MODULE_NAME, m) {
   ecseq::bindings::register_graph(m);
   ecseq::bindings::register_compress(m);
   ecseq::bindings::register_pipeline(m);
+  ecseq::bindings::register_forecaster(m);
 }

@@ -10,5 +10,6 @@ void register_encoders(pybind11::module_& m);
 void register_graph(pybind11::module_& m);
 void register_compress(pybind11::module_& m);
 void register_pipeline(pybind11::module_& m);
+void register_forecaster(pybind11::module_& m);
 
 }  // namespace ecseq::bindings

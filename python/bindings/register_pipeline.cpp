@@ -1,11 +1,11 @@
 #include <cmath>
 
 #include "convert.hpp"
-#include "ecseq/compress/compressor.hpp"
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/pipeline/split.hpp"
 #include "ecseq/relation/entity_key.hpp"
 #include "register.hpp"
+#include "to_grouping.hpp"
 #include "training_options.hpp"
 
 namespace ecseq::bindings {
@@ -38,23 +38,6 @@ HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::
   }
   if (!times.is_none()) held.samples.times = to_vector(times.cast<DoubleArray>());
   return held;
-}
-
-/// A Python callable (X [N, h], K) -> (clusters [N], vectors [clusters, h] or None).
-compress::GroupingFunction to_grouping(const py::object& callable) {
-  auto shared = std::shared_ptr<py::object>(new py::object(callable), [](py::object* object) {
-    const py::gil_scoped_acquire gil;
-    delete object;
-  });
-  return [shared](const compress::CompressionInput& input, Index n_representatives) {
-    const py::gil_scoped_acquire gil;
-    const auto found =
-        (*shared)(to_array(Matrix<float>(input.x.eigen())), n_representatives).cast<py::tuple>();
-    compress::Grouping grouping;
-    grouping.cluster = to_vector(found[0].cast<IntArray>());
-    if (!found[1].is_none()) grouping.vectors = view(found[1].cast<FloatArray>()).eigen();
-    return grouping;
-  };
 }
 
 ModelOptions to_options(const py::dict& given) {

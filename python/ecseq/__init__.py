@@ -7,21 +7,33 @@ from ecseq._dispatch import cpu_info
 from ecseq._encoder import SequenceEncoder
 from ecseq._estimators import ECSeqClassifier, ECSeqRegressor, load
 from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
+from ecseq._forecaster import (
+    ECSeqForecaster,
+    FrozenRepresentatives,
+    SeriesCase,
+    SeriesExplanation,
+)
 from ecseq._relations import EntityRelation, SimilarityRelation
 from ecseq._representatives import Representatives
 from ecseq._sequences import Sequences
+from ecseq._series_relation import SeriesRelation
 
 __all__ = [
     "ECSeqClassifier",
+    "ECSeqForecaster",
     "ECSeqRegressor",
     "EntityCase",
     "EntityRelation",
     "Explanation",
     "Explanations",
+    "FrozenRepresentatives",
     "ModelFileError",
     "Representatives",
     "SequenceEncoder",
     "Sequences",
+    "SeriesCase",
+    "SeriesExplanation",
+    "SeriesRelation",
     "SimilarCase",
     "SimilarityRelation",
     "TrainingDiverged",

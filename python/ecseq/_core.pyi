@@ -260,3 +260,86 @@ class Model:
     def entity_names(self) -> list[str]: ...
     @property
     def encoder(self) -> SequenceEncoder | None: ...
+
+@type_check_only
+class SeriesCase(TypedDict):
+    representative: int
+    weight: float
+    correlation: float
+    members: list[int]
+    errors: list[float]
+    contribution: list[float]
+
+@type_check_only
+class SeriesExplanation(TypedDict):
+    series: int
+    forecast: list[float]
+    base: list[float]
+    without_relations: list[float]
+    errors: list[float]
+    cases: list[SeriesCase]
+
+class Forecaster:
+    @staticmethod
+    def fit(
+        values: _Floats,
+        channels: int,
+        exogenous: _Floats | None,
+        validation_begin: int,
+        options: dict[str, Any],
+        progress: _Progress,
+    ) -> Forecaster: ...
+    @staticmethod
+    def assemble(
+        values: _Floats,
+        channels: int,
+        tensors: dict[str, _Floats],
+        options: dict[str, Any],
+        range: tuple[float, float] | None,
+    ) -> Forecaster: ...
+    def backtest(
+        self,
+        values: _Floats,
+        exogenous: _Floats | None,
+        moments: _Integers,
+        of: str,
+        num_threads: int,
+        progress: _Progress,
+    ) -> _Floats: ...
+    def freeze(
+        self, values: _Floats, exogenous: _Floats | None, num_threads: int
+    ) -> tuple[int, _Floats]: ...
+    def predict_one(
+        self,
+        series: int,
+        values: _Floats,
+        exogenous: _Floats | None,
+        moment: int,
+        nodes: _Floats,
+    ) -> _Floats: ...
+    def explain(
+        self, values: _Floats, exogenous: _Floats | None, series: _Integers, num_threads: int
+    ) -> list[SeriesExplanation]: ...
+    def members(self) -> list[list[int]]: ...
+    def tensors(self) -> dict[str, _Floats]: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(bytes: bytes, origin: str) -> Forecaster: ...
+    def save(self, path: str) -> None: ...
+    @staticmethod
+    def load(path: str) -> Forecaster: ...
+    def set_metadata(self, text: str) -> None: ...
+    @property
+    def metadata(self) -> str: ...
+    @property
+    def report(self) -> str: ...
+    @property
+    def n_series(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def required_rows(self) -> int: ...
+    @property
+    def exogenous_features(self) -> int: ...
+    @property
+    def horizon(self) -> int: ...

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
 from ecseq._base import ECSeqBase, Rows
+from ecseq._forecaster import ECSeqForecaster, is_forecaster
 from ecseq._labels import class_numbers, labels_of, probabilities
 from ecseq._model_file import restored
 from ecseq._sequences import Sequences
@@ -212,6 +213,8 @@ def load(path: Any) -> Any:
     Raises `ModelFileError` (a ``ValueError``) for a file that is missing, truncated, altered, or
     written by a newer version.
     """
+    if is_forecaster(str(path)):
+        return ECSeqForecaster._load(str(path))
     model = _core.Model.load(str(path))
     try:
         description = json.loads(model.metadata) if model.metadata else None

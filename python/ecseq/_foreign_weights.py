@@ -253,6 +253,49 @@ def _transformer(state: _StateDict, given: Mapping[str, Any]) -> Imported:
     return Imported(tensors, architecture)
 
 
+def graph_layer_from_state_dict(state: Mapping[str, Any], own: int) -> Tensors:
+    """A SAGEConv of PyTorch Geometric and a linear head, as the layer of a forecaster.
+
+    z = lin_r x + lin_l m + b, where m is the mean over the neighbours. own: columns of x and m.
+    """
+    tensors = _StateDict(state, "")
+    ends = [name for name in tensors.names() if name.endswith("lin_l.weight")]
+    if len(ends) != 1:
+        raise ValueError(
+            "state dict: expected one SAGEConv ('lin_l.weight'), got "
+            f"{ends if ends else 'none'}; it holds {tensors._held()}"
+        )
+    layer = ends[0].removesuffix("lin_l.weight")
+    heard = tensors.take(layer + "lin_l.weight", -1, own)
+    hidden = len(heard)
+    bias = tensors.take(layer + "lin_l.bias", hidden)
+    self_weight = tensors.take(layer + "lin_r.weight", hidden, own)
+    heads = [
+        name
+        for name in tensors.names()
+        if name.endswith(".weight") and not name.startswith(layer + "lin_")
+    ]
+    if len(heads) != 1:
+        raise ValueError(
+            "state dict: expected one linear head beside the SAGEConv, got "
+            f"{heads if heads else 'none'}"
+        )
+    head = heads[0].removesuffix(".weight")
+    weight = tensors.take(head + ".weight", -1, hidden)
+    output_bias = (
+        tensors.take(head + ".bias", len(weight))
+        if head + ".bias" in tensors
+        else np.zeros(len(weight), np.float32)
+    )
+    tensors.require_all_taken("a GraphSAGE layer with a head")
+    return {
+        "hidden.weight": np.ascontiguousarray(np.concatenate([self_weight.T, heard.T])),
+        "hidden.bias": np.ascontiguousarray(bias[None]),
+        "output.weight": np.ascontiguousarray(weight.T),
+        "output.bias": np.ascontiguousarray(output_bias[None]),
+    }
+
+
 def architecture_of_module(module: Any) -> dict[str, Any]:
     """What a ``torch.nn.TransformerEncoder`` does that its tensors do not say; {} for others."""
     layers = getattr(module, "layers", None)

@@ -2,9 +2,9 @@
 
     python tests/parity/series_pyg.py tests/parity/golden
 
-As recurrent_torch.py, weights in its random numbers; torch_geometric 2.8. Windows of scaled series through an LSTM and its head,
-the mean of each group's embeddings at the same moment, edges from the groups whose mean series
-correlates with a series, a SAGEConv and a linear head.
+As recurrent_torch.py, weights in its random numbers; torch_geometric 2.8. Windows of scaled series
+through an LSTM and its head, the mean of each group's embeddings at the same moment, edges from the
+groups whose mean series correlates with a series, a SAGEConv and a linear head.
 """
 
 import sys

@@ -24,7 +24,7 @@ struct ForecasterOptions {
   Index hidden_size = 32;                          ///< of the encoder: h
   std::optional<relation::SeriesOptions> relation  ///< absent: the base alone
       = relation::SeriesOptions{};
-  Index head_size = 32;      ///< hidden units of the graph layer and of the control
+  Index head_size = 64;      ///< hidden units of the graph layer and of the control
   Index series_id_size = 8;  ///< learned embedding of each series' number; 0 = none
   Index error_lags = 1;      ///< latest steps whose errors of the base are known; 0 = none
   double dropout = 0.1;      ///< of the graph layer
@@ -42,15 +42,15 @@ struct ForecasterOptions {
   Index max_moments = 0;  ///< training moments, drawn at random; 0 = all, of the graph layer as
                           ///< many as fit in a GiB
   nn::TrainingOptions encoder_training = default_training("encoder", 6e-3);
-  nn::TrainingOptions head_training = default_training("gnn", 4e-3);
+  nn::TrainingOptions head_training = default_training("gnn", 4e-3);  ///< and of the control
   Index batch_moments = 0;  ///< where the trainings' batch_size is 0: the windows of so many
                             ///< moments to a batch; 0 = by their number, at most 512 windows
 
   static nn::TrainingOptions default_training(const char* stage, double learning_rate) {
     nn::TrainingOptions options;
     options.batch_size = 0;  // see batch_moments
-    options.max_epochs = 30;
-    options.patience = 5;
+    options.max_epochs = 40;
+    options.patience = 10;
     options.learning_rate = learning_rate;
     options.schedule = "cosine";
     options.stage = stage;

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <memory>
+
+#include "convert.hpp"
+#include "ecseq/compress/compressor.hpp"
+
+namespace ecseq::bindings {
+
+/// A Python callable (X [N, h], K) -> (clusters [N], vectors [clusters, h] or None).
+inline compress::GroupingFunction to_grouping(const py::object& callable) {
+  auto shared = std::shared_ptr<py::object>(new py::object(callable), [](py::object* object) {
+    const py::gil_scoped_acquire gil;
+    delete object;
+  });
+  return [shared](const compress::CompressionInput& input, Index n_representatives) {
+    const py::gil_scoped_acquire gil;
+    const auto found =
+        (*shared)(to_array(Matrix<float>(input.x.eigen())), n_representatives).cast<py::tuple>();
+    compress::Grouping grouping;
+    grouping.cluster = to_vector(found[0].cast<IntArray>());
+    if (!found[1].is_none()) grouping.vectors = view(found[1].cast<FloatArray>()).eigen();
+    return grouping;
+  };
+}
+
+}  // namespace ecseq::bindings
