@@ -4,6 +4,7 @@
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/pipeline/split.hpp"
 #include "ecseq/relation/entity_key.hpp"
+#include "ecseq/relation/entity_set.hpp"
 #include "register.hpp"
 #include "to_grouping.hpp"
 #include "training_options.hpp"
@@ -22,8 +23,14 @@ struct HeldSamples {
   Samples samples;
 };
 
-/// X: a matrix, or sequences (see `to_sequences`). entities: {name: uint64 keys}. times: [n] or
-/// None.
+/// keys: uint64 [n], or for sets (uint64 keys of all, offsets [n + 1]).
+pipeline::EntityColumn to_entities(const std::string& by, const py::handle& keys) {
+  if (!py::isinstance<py::tuple>(keys)) return {by, to_vector(keys.cast<KeyArray>()), {}};
+  const auto pair = keys.cast<py::tuple>();
+  return {by, to_vector(pair[0].cast<KeyArray>()), to_vector(pair[1].cast<IntArray>())};
+}
+
+/// X: a matrix, or sequences (see `to_sequences`). entities: {name: keys}. times: [n] or None.
 HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::object& times) {
   HeldSamples held;
   if (py::isinstance<py::tuple>(x)) {
@@ -34,10 +41,50 @@ HeldSamples to_samples(const py::object& x, const py::dict& entities, const py::
     held.samples.embedding = view(held.values);
   }
   for (const auto& [name, keys] : entities) {
-    held.samples.entities.push_back({name.cast<std::string>(), to_vector(keys.cast<KeyArray>())});
+    held.samples.entities.push_back(to_entities(name.cast<std::string>(), keys));
   }
   if (!times.is_none()) held.samples.times = to_vector(times.cast<DoubleArray>());
   return held;
+}
+
+relation::EntityOptions to_entity_options(const py::dict& config) {
+  relation::EntityOptions entity;
+  read(config, "by", entity.by);
+  read(config, "set", entity.set);
+  read(config, "memory", entity.memory);
+  read(config, "windows", entity.windows);
+  read(config, "half_lives", entity.half_lives);
+  read(config, "label_delay", entity.label_delay);
+  read(config, "prior_strength", entity.prior_strength);
+  read(config, "max_entities", entity.max_entities);
+  return entity;
+}
+
+/// Features of rows that are observed one after the other; several columns of labels are classes.
+py::tuple entity_features(const py::dict& config, const std::vector<double>& prior,
+                          const py::object& keys, const py::object& times, const FloatArray& labels,
+                          const py::object& base) {
+  relation::EntityOptions options = to_entity_options(config);
+  options.timed = !times.is_none();
+  options.base_outputs = options.timed;
+  const pipeline::EntityColumn column = to_entities(options.by, keys);
+  const std::vector<double> seconds =
+      options.timed ? to_vector(times.cast<DoubleArray>()) : std::vector<double>();
+  const FloatArray outputs = base.is_none() ? FloatArray() : base.cast<FloatArray>();
+  const MatrixView<float> base_view = base.is_none() ? MatrixView<float>() : view(outputs);
+  relation::EntityMemory memory(options, prior,
+                                prior.size() == 1 ? Task::kBinary : Task::kMulticlass);
+  Matrix<float> features = released([&]() -> Matrix<float> {
+    if (!options.set) {
+      return options.timed ? memory.replay(column.keys, seconds, view(labels), base_view, 0)
+                           : memory.leave_one_out(column.keys, view(labels), 0);
+    }
+    const relation::EntitySets sets(column.keys, column.offsets);
+    return options.timed ? relation::replay_sets(memory, sets, seconds, view(labels), base_view, 0)
+                         : relation::leave_one_out_sets(memory, sets, view(labels), 0);
+  });
+  return py::make_tuple(to_array(std::move(features)),
+                        options.set ? relation::set_feature_names(memory) : memory.feature_names());
 }
 
 ModelOptions to_options(const py::dict& given) {
@@ -89,14 +136,7 @@ ModelOptions to_options(const py::dict& given) {
     options.similarity = similarity;
   }
   for (const auto& item : given["entities"].cast<py::list>()) {
-    const auto config = item.cast<py::dict>();
-    relation::EntityOptions entity;
-    read(config, "by", entity.by);
-    read(config, "memory", entity.memory);
-    read(config, "windows", entity.windows);
-    read(config, "label_delay", entity.label_delay);
-    read(config, "prior_strength", entity.prior_strength);
-    options.entities.push_back(entity);
+    options.entities.push_back(to_entity_options(item.cast<py::dict>()));
   }
   return options;
 }
@@ -186,6 +226,8 @@ py::tuple to_python(const pipeline::Split& split) {
 void register_pipeline(py::module_& m) {
   m.def("keys_of_integers", &keys_of_integers, py::arg("ids"));
   m.def("keys_of_texts", &keys_of_texts, py::arg("ids"));
+  m.def("entity_features", &entity_features, py::arg("options"), py::arg("prior"), py::arg("keys"),
+        py::arg("times"), py::arg("labels"), py::arg("base"));
   m.def(
       "split_by_time",
       [](const DoubleArray& times, double fraction) {
@@ -344,13 +386,13 @@ void register_pipeline(py::module_& m) {
       .def_property_readonly("input_features", &Model::input_features)
       .def_property_readonly("target_mean", &Model::target_mean)
       .def_property_readonly("target_std", &Model::target_std)
-      .def_property_readonly("entity_names",
+      .def_property_readonly("entity_sets",
                              [](const Model& model) {
-                               std::vector<std::string> names;
+                               py::dict sets;
                                for (const auto& entity : model.options().entities) {
-                                 names.push_back(entity.by);
+                                 sets[py::str(entity.by)] = entity.set;
                                }
-                               return names;
+                               return sets;
                              })
       .def_property_readonly("encoder", [](const Model& model) { return model.encoder(); })
       .def(

@@ -15,10 +15,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ecseq import _core
 from ecseq._checks import check_finite
 from ecseq._encoder import SequenceEncoder
+from ecseq._entity_ids import Keys
 from ecseq._explaining import explanation_of
 from ecseq._explanations import Explanations
 from ecseq._foreign_head import fitted_head, head_outputs
-from ecseq._inputs import Samples, core_sequences, finite_matrix, make_samples, seed_of, threads
+from ecseq._inputs import (
+    Samples,
+    core_sequences,
+    finite_matrix,
+    ids_of,
+    make_samples,
+    seed_of,
+    threads,
+)
 from ecseq._labels import (
     encode_labels,
     labels_of,
@@ -154,7 +163,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         settings = settings_of(self, None if classes is None else classes.tolist())
         relations = relations_of(settings)
         options = core_options(settings, relations, classes, codes, seed)
-        needed = [r.by for r in relations if isinstance(r, EntityRelation)]
+        needed = {r.by: r.over == "sequence" for r in relations if isinstance(r, EntityRelation)}
         samples = make_samples(x, len(labels), sequences, entities, times, needed)
 
         encoder = encoder_of(settings, sequences, task, classes)
@@ -231,7 +240,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 model.fit_gate_of(held_out_base, outputs, y_held_out)
         finally:
             close_progress(progress)
-        self._adopt(model, encoder, classes, needed, head)
+        self._adopt(model, encoder, classes, head)
         if tried is not None:
             self.fit_report_["tried"] = tried
         if head is not None:
@@ -294,7 +303,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         self,
         validation: Validation,
         classes: NDArray[Any] | None,
-        needed: list[str],
+        needed: Mapping[str, bool],
         training: Sequences | None,
     ) -> tuple[Samples, NDArray[np.float32], Sequences | None]:
         extra: Mapping[str, Any] = {}
@@ -322,12 +331,11 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         model: _core.Model,
         encoder: SequenceEncoder | None,
         classes: NDArray[Any] | None,
-        needed: list[str],
         head: Any = None,
     ) -> None:
         self._model = model
         self.head_ = head
-        self._entity_names = list(needed)
+        self._entity_sets: dict[str, bool] = model.entity_sets
         self.encoder_ = encoder
         self.fit_report_: dict[str, Any] = json.loads(model.report)
         self.n_features_in_ = int(model.input_features)
@@ -344,7 +352,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             if self.encoder_ is None:
                 raise TypeError("X: this model was fitted on embeddings; got Sequences")
             x = core_sequences(self.encoder_._recoded(X))
-            return make_samples(x, len(X), X, entities, times, self._entity_names)
+            return make_samples(x, len(X), X, entities, times, self._entity_sets)
         if self.encoder_ is not None:
             raise TypeError(
                 f"X: this model was fitted on Sequences and has an encoder; got {type(X).__name__}"
@@ -353,7 +361,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             self, X, reset=False, dtype=np.float32, order="C", ensure_all_finite=False
         )
         check_finite(x, "X", _column_names(X, x.shape[1]), _source_of(X))
-        return make_samples(x, len(x), None, entities, times, self._entity_names)
+        return make_samples(x, len(x), None, entities, times, self._entity_sets)
 
     def _decide(self, X: Rows, entities: Any, times: Any) -> NDArray[np.float32]:
         """Logits [n, outputs], or values [n, 1]."""
@@ -477,7 +485,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         """Base and controls look at no entity: any stands in for what the model asks for."""
         samples = self._samples(X, None, None)
         n = len(samples.x[1]) if isinstance(samples.x, tuple) else len(samples.x)
-        nobody = {name: np.zeros(n, dtype=np.uint64) for name in self._entity_names}
+        nobody: dict[str, Keys] = {name: np.zeros(n, dtype=np.uint64) for name in self._entity_sets}
         return Samples(samples.x, nobody, np.zeros(n))
 
     def explain(
@@ -506,9 +514,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 f"explain: takes the built-in head; {type(self.head_).__name__} has ways of its own"
             )
         found = self._model.explain(*samples, int(top), str(method), threads(self.num_threads))
-        given: dict[str, Any] = dict(X.end_entities) if isinstance(X, Sequences) else {}
-        given.update(entities or {})
-        ids = {by: np.asarray(given[by], dtype=object) for by in self._entity_names if by in given}
+        ids = ids_of(X if isinstance(X, Sequences) else None, entities, self._entity_sets)
         classes = getattr(self, "classes_", None)
         return Explanations(
             explanation_of(item, {by: column[row] for by, column in ids.items()}, classes)

@@ -191,7 +191,7 @@ def as_moment(time: float | str | datetime.date | np.datetime64, name: str) -> f
 
 def as_entity_ids(ids: ArrayLike, name: str, n_rows: int, per: str = "row") -> NDArray[Any]:
     """Entity ids [n_rows]: integers as int64, others as objects, None where there is none."""
-    column = as_column(ids, name, n_rows, per)
+    column = as_column(_as_objects(ids), name, n_rows, per)
     if column.dtype.kind == "i" or (column.dtype.kind == "u" and column.dtype.itemsize < 8):
         return column.astype(np.int64, copy=False)
     missing = is_missing(column)
@@ -199,6 +199,18 @@ def as_entity_ids(ids: ArrayLike, name: str, n_rows: int, per: str = "row") -> N
     if missing.any():
         objects[missing] = None
     return objects
+
+
+def _as_objects(ids: Any) -> Any:
+    """Ids of which numpy would make something else, tuples a matrix and bytes shorter ones."""
+    if not isinstance(ids, (list, tuple)):
+        return ids
+    if not any(isinstance(value, (tuple, bytes, list, set, frozenset, dict)) for value in ids):
+        return ids
+    column = np.empty(len(ids), dtype=object)
+    for i, value in enumerate(ids):
+        column[i] = value
+    return column
 
 
 def as_labels(labels: ArrayLike, name: str, n_rows: int, per: str = "row") -> NDArray[Any]:

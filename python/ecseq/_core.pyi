@@ -14,7 +14,9 @@ _Keys: TypeAlias = NDArray[np.uint64]
 _Sequences: TypeAlias = tuple[_Floats, _Integers, _Integers, _Doubles | None]
 # Embeddings [n, h], or sequences.
 _X: TypeAlias = _Floats | _Sequences
-_Entities: TypeAlias = dict[str, _Keys]
+# Of sets: keys of all rows, offsets [n + 1].
+_KeySets: TypeAlias = tuple[_Keys, _Integers]
+_Entities: TypeAlias = dict[str, _Keys | _KeySets]
 _Progress: TypeAlias = Callable[[str, int, int, str], object] | None
 
 level: str
@@ -28,6 +30,14 @@ def set_num_threads(threads: int) -> None: ...
 def resolve_threads(requested: int) -> int: ...
 def keys_of_integers(ids: _Integers) -> _Keys: ...
 def keys_of_texts(ids: list[str | None]) -> _Keys: ...
+def entity_features(
+    options: dict[str, Any],
+    prior: list[float],
+    keys: _Keys | _KeySets,
+    times: _Doubles | None,
+    labels: _Floats,
+    base: _Floats | None,
+) -> tuple[_Floats, list[str]]: ...
 def split_by_time(times: _Doubles, fraction: float) -> tuple[_Integers, _Integers]: ...
 def split_at_random(
     task: str, n_classes: int, y: _Floats, fraction: float, seed: int
@@ -257,7 +267,7 @@ class Model:
     @property
     def target_std(self) -> float: ...
     @property
-    def entity_names(self) -> list[str]: ...
+    def entity_sets(self) -> dict[str, bool]: ...
     @property
     def encoder(self) -> SequenceEncoder | None: ...
 

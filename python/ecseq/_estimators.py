@@ -228,7 +228,7 @@ def load(path: Any) -> Any:
         description = {
             "estimator": cls.__name__,
             "parameters": {},
-            "entity_names": model.entity_names,
+            "entity_names": list(model.entity_sets),
             "fit_report": json.loads(model.report),
             "user_metadata": {},
         }

@@ -54,13 +54,14 @@ class EntityCase:
     by : str
         Name of the relation's column, such as ``"terminal_id"``.
     entity : object
-        The entity itself.
+        The entity itself; a list where the relation is by sets of entities.
     known : bool
-        Whether it had been seen before.
+        Whether it, or one of the set, had been seen before.
     facts : dict of str to float
         What was known about it, in the units that the names say; rates are differences from the
         overall rate. The text uses ``events`` (seen so far), ``known_labels`` (in its memory),
-        ``positives`` (among them) and ``days_since_positive``, those that are present.
+        ``positives`` (among them) and ``days_since_positive``, those that are present; of a set
+        ``members`` and ``sum of evidence``.
     contribution : float
         What is known of this entity adds to the logit (to the value in a regression), as
         ``Explanation.method`` says.
@@ -219,7 +220,7 @@ def entity_facts(names: Sequence[str], features: Sequence[float]) -> dict[str, f
     """
     facts: dict[str, float] = {}
     for name, feature in zip(names, features, strict=True):
-        if name.startswith(("label rate", "label mean")):
+        if any(word in name for word in _AS_THEY_ARE):
             facts[name] = float(feature)
             continue
         # Counts and ages went through float32: what is left of that is not worth showing.
@@ -235,6 +236,8 @@ def entity_facts(names: Sequence[str], features: Sequence[float]) -> dict[str, f
     return facts
 
 
+# Facts that the model sees in their own units.
+_AS_THEY_ARE = ("label rate", "label mean", "label beyond", "base output", "evidence", "share")
 # The age in the entity memory's units that stands for "never", less the rounding of float32.
 _NEVER = 364.9
 _UNITS_PER_DAY = {"days": 1, "hours": 24, "minutes": 1440, "seconds": 86_400}
@@ -280,6 +283,8 @@ def _left_out(cases: Sequence[Any], what: str) -> list[str]:
 def _entity_sentence(case: EntityCase) -> str:
     noun = case.by.removesuffix("_id").replace("_", " ")
     effect = f"({case.contribution:+.1f})"
+    if isinstance(case.entity, list):
+        return _set_sentence(noun, case, effect)
     if not case.known:
         return f"Its {noun} {case.entity} was never seen before {effect}."
     facts = case.facts
@@ -291,6 +296,21 @@ def _entity_sentence(case: EntityCase) -> str:
             f"but no label of it is known yet {effect}."
         )
     return f"Its {noun} {case.entity}: {_label_history(known, facts)} {effect}."
+
+
+def _set_sentence(noun: str, case: EntityCase, effect: str) -> str:
+    assert isinstance(case.entity, list)
+    members = list(dict.fromkeys(map(str, case.entity)))
+    if not members:
+        return f"It has no {noun} {effect}."
+    shown = ", ".join(members[:_CASES_IN_TEXT])
+    if len(members) > _CASES_IN_TEXT:
+        shown += f" and {len(members) - _CASES_IN_TEXT} more"
+    if not case.known:
+        return f"None of its {noun} set was seen before: {shown} {effect}."
+    evidence = [value for name, value in case.facts.items() if name.startswith("sum of evidence")]
+    said = f": their labels say {evidence[0]:+.1f} together" if len(evidence) == 1 else ""
+    return f"Its {noun} set {shown}{said} {effect}."
 
 
 def _label_history(known: int, facts: dict[str, float]) -> str:

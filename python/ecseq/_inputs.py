@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 
-from ecseq import _core
-from ecseq._checks import as_entity_ids, as_seconds, check_finite, first_missing
+from ecseq._checks import as_seconds, check_finite
+from ecseq._entity_ids import Keys, entity_keys, keys_of_sets, members_of, take
 from ecseq._sequences import Sequences
 
 FloatMatrix = NDArray[np.float32]
@@ -24,7 +24,7 @@ class Samples(NamedTuple):
     """Rows to learn from or to score, ready for the core."""
 
     x: CoreX
-    entities: dict[str, NDArray[np.uint64]]
+    entities: dict[str, Keys]
     times: NDArray[np.float64] | None
 
     def take(self, rows: NDArray[np.int64]) -> Samples:
@@ -35,7 +35,7 @@ class Samples(NamedTuple):
             x = np.ascontiguousarray(self.x[rows])
         return Samples(
             x,
-            {name: keys[rows] for name, keys in self.entities.items()},
+            {name: take(keys, rows) for name, keys in self.entities.items()},
             None if self.times is None else self.times[rows],
         )
 
@@ -44,48 +44,60 @@ def core_sequences(sequences: Sequences) -> CoreSequences:
     return sequences.values, sequences.starts, sequences.stops, sequences.times
 
 
-def entity_keys(ids: ArrayLike, name: str, n_rows: int) -> NDArray[np.uint64]:
-    """64-bit keys of entity ids [n]; 0 where there is none (None or NaN).
-
-    Integers and their decimal text are one entity: 17 and "17".
-    """
-    column = as_entity_ids(ids, name, n_rows)
-    if column.dtype.kind in "iu":
-        return _core.keys_of_integers(np.ascontiguousarray(column, dtype=np.int64))
-    texts: list[str | None] = []
-    missing = first_missing(column) is not None
-    for value in column:
-        if missing and (value is None or value != value):
-            texts.append(None)
-        elif isinstance(value, float) and value.is_integer():
-            texts.append(str(int(value)))
-        else:
-            texts.append(str(value))
-    return _core.keys_of_texts(texts)
-
-
 def make_samples(
     x: CoreX,
     n_rows: int,
     sequences: Sequences | None,
     entities: Mapping[str, ArrayLike] | None,
     times: ArrayLike | None,
-    needed: Iterable[str],
+    needed: Mapping[str, bool],
 ) -> Samples:
-    """Joins X with the entities and times given, or carried by the Sequences."""
-    given: dict[str, ArrayLike] = {}
-    if sequences is not None:
-        given.update(sequences.end_entities)
-        if times is None:
-            times = sequences.end_times
-    given.update(entities or {})
-    keys = {
-        name: entity_keys(given[name], f"entities[{name!r}]", n_rows)
-        for name in needed
-        if name in given
-    }
+    """Joins X with the entities and times given, or carried by the Sequences.
+
+    needed: the entities that the model's relations are by, and whether each is by sets of them. Of
+    the Sequences a set takes the ids of all events, otherwise the last event's counts.
+    """
+    if sequences is not None and times is None:
+        times = sequences.end_times
+    keys: dict[str, Keys] = {}
+    for name, is_set in needed.items():
+        what = f"entities[{name!r}]"
+        if name in (entities or {}):
+            assert entities is not None
+            given: Any = entities[name]
+            keys[name] = (
+                keys_of_sets(given, what, n_rows) if is_set else entity_keys(given, what, n_rows)
+            )
+        elif sequences is not None and name in sequences.entities:
+            column = sequences.entities[name]
+            if is_set:
+                offsets = np.concatenate([[0], np.cumsum(sequences.lengths, dtype=np.int64)])
+                keys[name] = (entity_keys(column, what, len(column))[sequences.steps()], offsets)
+            else:
+                keys[name] = entity_keys(column[sequences.stops - 1], what, n_rows)
     seconds = None if times is None else as_seconds(times, "times", n_rows)
     return Samples(x, keys, seconds)
+
+
+def ids_of(
+    sequences: Sequences | None,
+    entities: Mapping[str, ArrayLike] | None,
+    needed: Mapping[str, bool],
+) -> dict[str, list[Any]]:
+    """The ids that `make_samples` makes keys of, as the caller gave them: a row's id or list."""
+    found: dict[str, list[Any]] = {}
+    for name, is_set in needed.items():
+        if name in (entities or {}):
+            assert entities is not None
+            given: Any = entities[name]
+            found[name] = [members_of(row) for row in given] if is_set else list(given)
+        elif sequences is not None and name in sequences.entities:
+            column = sequences.entities[name].astype(object)
+            ends = zip(sequences.starts, sequences.stops, strict=True)
+            found[name] = [
+                column[start:stop].tolist() if is_set else column[stop - 1] for start, stop in ends
+            ]
+    return found
 
 
 def finite_matrix(X: ArrayLike) -> FloatMatrix:

@@ -36,7 +36,7 @@ def description_of(estimator: Any) -> dict[str, Any]:
     description: dict[str, Any] = {
         "estimator": type(estimator).__name__,
         "parameters": parameters,
-        "entity_names": estimator._entity_names,
+        "entity_names": list(estimator._entity_sets),
         "fit_report": estimator.fit_report_,
         "user_metadata": estimator.user_metadata_,
     }
@@ -80,7 +80,7 @@ def restored(cls: Any, model: _core.Model, description: dict[str, Any]) -> Any:
     if "head" in description:
         head = parameters["head"] = head_from_text(description["head"])
     estimator = cls(**parameters)
-    estimator._adopt(model, encoder, classes, description["entity_names"], head)
+    estimator._adopt(model, encoder, classes, head)
     estimator.fit_report_ = description["fit_report"]
     estimator.user_metadata_ = description["user_metadata"]
     if "feature_names_in" in description:
@@ -135,8 +135,10 @@ def _compressor_from_json(saved: Any) -> Any:
 def _relation_to_json(relation: Relation) -> dict[str, Any]:
     parameters = relation.get_params(deep=False)
     if isinstance(relation, EntityRelation):
-        parameters.update(relation._options())
-        parameters["windows"] = ["all" if np.isinf(w) else w for w in parameters["windows"]]
+        options = relation._options()  # durations in seconds
+        parameters["windows"] = ["all" if np.isinf(w) else w for w in options["windows"]]
+        parameters["decay"] = options["half_lives"] or None
+        parameters["label_delay"] = options["label_delay"]
     saved = {name: _plain(value) for name, value in parameters.items()}
     if isinstance(relation, SimilarityRelation):
         saved["compressor"] = _compressor_to_json(relation.compressor)

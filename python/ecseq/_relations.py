@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
+from ecseq import _core
+from ecseq._checks import as_seconds
+from ecseq._entity_ids import entity_keys, keys_of_sets
 from ecseq._own_compressor import check_compressor, size_is_its_own
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -173,34 +177,53 @@ class EntityRelation(BaseEstimator):
 
     Without times, each training row sees all other rows of its entity (leave-one-out).
 
+    With ``over="sequence"`` a row has a set of entities, each counted once: what they are known for
+    enters as mean and extreme, and their evidence as the sum that naive Bayes makes of it.
+
     Parameters
     ----------
     by : str
         Name of the entity in ``entities={by: ids}``, or of a column given to
-        ``Sequences.from_frame(..., entities=[by])``.
+        ``Sequences.from_frame(..., entities=[by])``. Ids are integers, text or anything hashable
+        (see ``ecseq._entity_ids`` for which are one entity); None or NaN is no entity.
+    over : {"last", "sequence"}
+        Which entities a row has: that of the sequence's last event, or those of all its events
+        (the products of a session). ``entities={by: ids}`` holds one id per row for "last", and one
+        list, set or array of ids per row for "sequence".
     memory : int
         Events whose labels are remembered one by one.
     windows : sequence of durations
         ``"1d"``, ``"12h"``, ``"all"``, seconds or timedeltas.
+    decay : duration or sequence of durations, optional
+        Half-lives: counts and rates with weights that halve with each, beside those of windows.
     label_delay : duration
     prior_strength : float
         Labels at the overall rate added to each rate.
+    max_entities : int, optional
+        Entities remembered at most: beyond, the one whose latest event is oldest is forgotten, and
+        is new when it returns. None: all. An entity takes some 400 bytes and 8 to 40 per event.
     """
 
     def __init__(
         self,
         by: str,
         *,
+        over: str = "last",
         memory: int = 24,
         windows: Sequence[Duration] = ("1d", "7d", "30d", "all"),
+        decay: Duration | Sequence[Duration] | None = None,
         label_delay: Duration = 0,
         prior_strength: float = 2.0,
+        max_entities: int | None = None,
     ) -> None:
         self.by = by
+        self.over = over
         self.memory = memory
         self.windows = windows
+        self.decay = decay
         self.label_delay = label_delay
         self.prior_strength = prior_strength
+        self.max_entities = max_entities
 
     def _options(self) -> dict[str, Any]:
         if not isinstance(self.by, str) or not self.by:
@@ -211,16 +234,83 @@ class EntityRelation(BaseEstimator):
         windows = [as_duration(w, f"windows[{i}]") for i, w in enumerate(self.windows)]
         if any(w == 0 for w in windows):
             raise ValueError("windows: expected durations above 0")
+        if self.over not in ("last", "sequence"):
+            raise ValueError(f"over: expected 'last' or 'sequence', got {self.over!r}")
+        bound = self.max_entities
         return {
             "by": self.by,
+            "set": self.over == "sequence",
+            "half_lives": self._half_lives(),
+            "max_entities": 0 if bound is None else _as_int(bound, "max_entities", minimum=1),
             "memory": _as_int(self.memory, "memory", minimum=1),
             "windows": windows,
             "label_delay": delay,
             "prior_strength": float(self.prior_strength),
         }
 
+    def _half_lives(self) -> list[float]:
+        if self.decay is None:
+            return []
+        several = isinstance(self.decay, Sequence) and not isinstance(self.decay, str)
+        given: Any = self.decay if several else [self.decay]
+        half_lives = [as_duration(value, "decay") for value in given]
+        if any(h == 0 or math.isinf(h) for h in half_lives):
+            raise ValueError("decay: expected finite durations above 0")
+        return half_lives
+
+    def features(
+        self,
+        ids: Any,
+        y: ArrayLike,
+        *,
+        times: ArrayLike | None = None,
+        base: ArrayLike | None = None,
+        prior: float | Sequence[float] | None = None,
+    ) -> tuple[NDArray[np.float32], list[str]]:
+        """What is known of each row's entity, as columns for a classifier of your own.
+
+        With times: as of each row's moment, from rows before it whose label is known by then.
+        Without: from all other rows. It is what ``ECSeqClassifier`` gives its own layer.
+
+        Parameters
+        ----------
+        ids : [n] ids; with ``over="sequence"`` [n] lists, sets or arrays of them
+        y : labels 0 and 1 [n], or one column of such labels per class [n, classes]; NaN: unknown
+        times : [n] seconds or datetime64
+        base : base model's logits, shaped as y; used with times only
+        prior : overall rate of each column of y; None: its mean. Give the training rows' rate where
+            rows to be tested are among the rows.
+
+        Returns
+        -------
+        features : float32 [n, f], names : list of f str
+        """
+        labels = _as_columns(y, "y")
+        n = len(labels)
+        seconds = None if times is None else as_seconds(times, "times", n)
+        outputs = None
+        if seconds is not None:
+            if base is None:
+                raise ValueError("base: with times the base's logits are needed too")
+            outputs = _as_columns(base, "base")
+        rates = np.nanmean(labels, axis=0) if prior is None else np.atleast_1d(prior)
+        keys: Any = (
+            keys_of_sets(ids, "ids", n) if self.over == "sequence" else entity_keys(ids, "ids", n)
+        )
+        options = self._options()
+        return _core.entity_features(
+            options, list(map(float, rates)), keys, seconds, labels, outputs
+        )
+
 
 Relation = SimilarityRelation | EntityRelation
+
+
+def _as_columns(values: ArrayLike, name: str) -> NDArray[np.float32]:
+    array = np.asarray(values, dtype=np.float32)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"{name}: expected [n] or [n, columns], got shape {array.shape}")
+    return np.ascontiguousarray(array.reshape(len(array), -1))
 
 
 def _as_int(value: Any, name: str, minimum: int | None = None) -> int:

@@ -465,6 +465,10 @@ class Sequences:
         """Entities of the last event of each sequence: name to array [n]."""
         return {name: column[self.stops - 1] for name, column in self.entities.items()}
 
+    def steps(self) -> NDArray[np.int64]:
+        """Rows of ``values`` that are the events of the sequences, sequence after sequence."""
+        return ranges(self.starts, self.lengths)
+
     @property
     def end_rows(self) -> NDArray[np.int64]:
         """Row of the original table of the last event of each sequence: int64 [n]."""
