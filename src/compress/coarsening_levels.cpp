@@ -1,5 +1,7 @@
 #include <Eigen/Eigenvalues>
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "coarsening_kron.hpp"
@@ -42,8 +44,11 @@ Matrix<double> spectral_target(const graph::Laplacian& laplacian, const Coarseni
   eigen.seed = options.seed;
   eigen.num_threads = options.num_threads;
   graph::Eigenpairs pairs = graph::nonzero_eigenpairs(laplacian, eigen, progress);
+  // Of a node that hangs by a thread, what is computed may be rounding, and even negative.
+  const double rounding = std::numeric_limits<double>::epsilon() * laplacian.upper_bound();
   for (Index j = 0; j < pairs.vectors.cols(); ++j) {
-    pairs.vectors.col(j) /= std::sqrt(pairs.values[static_cast<std::size_t>(j)]);
+    const double value = pairs.values[static_cast<std::size_t>(j)];
+    pairs.vectors.col(j) /= std::sqrt(std::max(value, rounding));
   }
   return pairs.vectors;
 }

@@ -23,9 +23,11 @@ constexpr double kMargin = 1.5;  // by which the residuals should end below what
 
 // The coarser problems that the vectors start from. Those between the coarsest and ours are asked
 // for one iteration: what they get wrong at the low end is due to their coarseness.
-constexpr Index kCoarsest = 2000;         // eigenvalues; no coarser problem below
-constexpr double kCoarseTolerance = 0.5;  // relative residual; the values are far closer
+constexpr Index kCoarsest = 2000;          // eigenvalues; no coarser problem below
+constexpr double kCoarseTolerance = 0.01;  // relative residual; the values are far closer
+constexpr double kCoarseFloor = 1e-5;      // of the residual, relative to the largest eigenvalue
 constexpr int kCoarsestIterations = 20;
+constexpr double kTied = 8.0;  // edges that are so much above the wanted eigenvalues are contracted
 
 constexpr Index kChunk = 4096;
 
@@ -164,7 +166,9 @@ class Subspace {
   Matrix<double> start(const Laplacian& laplacian, Index available) {
     breathe_();
     if (available > kCoarsest) {
-      if (const auto coarse = coarsen_problem(laplacian, threads_)) {
+      const double floor = options_.residual_floor * laplacian.upper_bound();
+      const double least = kTied * std::max(low_end(laplacian, options_.count), floor);
+      if (const auto coarse = coarsen_problem(laplacian, least, threads_)) {
         const Laplacian operation(coarse->graph, coarse->masses);
         const LaplacianKernel kernel(operation);
         const Index left = operation.size() - kernel.size();
@@ -172,7 +176,8 @@ class Subspace {
           Block block;
           block.x = start(operation, left);
           refine(operation, kernel,
-                 {kCoarseTolerance, 0.0, left > kCoarsest ? 1 : kCoarsestIterations}, block);
+                 {kCoarseTolerance, kCoarseFloor, left > kCoarsest ? 1 : kCoarsestIterations},
+                 block);
           return prolong(laplacian, *coarse, block.x, threads_);
         }
       }

@@ -1,7 +1,9 @@
 #include "multilevel_start.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/graph/contraction.hpp"
@@ -13,7 +15,7 @@ constexpr Index kChunk = 4096;
 
 // A level must have less than this share of the edges of the one before: else the levels' work does
 // not sum up to a small multiple of the first's.
-constexpr double kShrink = 0.85;
+constexpr double kShrink = 0.92;
 
 /// The neighbour tied most to i, the lower on ties, among those that `may` be; -1 if none.
 template <class May>
@@ -23,7 +25,7 @@ Index heaviest_neighbor(const SparseGraph& graph, Index i, const May& may) {
   Index best = -1;
   float heaviest = 0.0F;
   for (std::size_t e = 0; e < neighbors.size(); ++e) {
-    if (weights[e] <= heaviest || !may(neighbors[e])) continue;
+    if (weights[e] <= heaviest || !may(neighbors[e], weights[e])) continue;
     heaviest = weights[e];
     best = neighbors[e];
   }
@@ -31,15 +33,21 @@ Index heaviest_neighbor(const SparseGraph& graph, Index i, const May& may) {
 }
 
 /// The group of each node; returns their number.
-Index group_heavy_edges(const SparseGraph& graph, std::vector<Index>& parent) {
+Index group_heavy_edges(const Laplacian& laplacian, double least, std::vector<Index>& parent) {
+  const SparseGraph& graph = laplacian.graph();
   parent.assign(static_cast<std::size_t>(graph.size()), -1);
   const auto group = [&](Index i) -> Index& { return parent[static_cast<std::size_t>(i)]; };
+  const auto mass = [&](Index i) { return laplacian.masses()[static_cast<std::size_t>(i)]; };
   Index n_groups = 0;
   for (Index i = 0; i < graph.size(); ++i) {
     if (group(i) >= 0) continue;
-    const Index free = heaviest_neighbor(graph, i, [&](Index j) { return group(j) < 0; });
-    const Index other = heaviest_neighbor(graph, i, [](Index) { return true; });
-    if (free < 0 && other >= 0) {
+    const auto tied = [&](Index j, float weight) {
+      return weight * (1 / mass(i) + 1 / mass(j)) >= least;
+    };
+    const Index free = heaviest_neighbor(
+        graph, i, [&](Index j, float weight) { return group(j) < 0 && tied(j, weight); });
+    const Index other = free < 0 ? heaviest_neighbor(graph, i, tied) : -1;
+    if (other >= 0) {
       group(i) = group(other);
       continue;
     }
@@ -51,9 +59,10 @@ Index group_heavy_edges(const SparseGraph& graph, std::vector<Index>& parent) {
 
 }  // namespace
 
-std::optional<CoarseProblem> coarsen_problem(const Laplacian& laplacian, int threads) {
+std::optional<CoarseProblem> coarsen_problem(const Laplacian& laplacian, double least,
+                                             int threads) {
   CoarseProblem out;
-  const Index n_groups = group_heavy_edges(laplacian.graph(), out.parent);
+  const Index n_groups = group_heavy_edges(laplacian, least, out.parent);
   out.graph = contract(laplacian.graph(), out.parent, n_groups, threads);
   if (static_cast<double>(out.graph.n_edges()) >
       kShrink * static_cast<double>(laplacian.graph().n_edges())) {
@@ -64,6 +73,18 @@ std::optional<CoarseProblem> coarsen_problem(const Laplacian& laplacian, int thr
     out.masses[static_cast<std::size_t>(out.parent[i])] += laplacian.masses()[i];
   }
   return out;
+}
+
+double low_end(const Laplacian& laplacian, Index count) {
+  std::vector<double> quotients;
+  for (std::size_t i = 0; i < laplacian.degrees().size(); ++i) {
+    const double degree = laplacian.degrees()[i];
+    if (degree > 0.0) quotients.push_back(degree / laplacian.masses()[i]);
+  }
+  if (count > static_cast<Index>(quotients.size())) return laplacian.upper_bound();
+  const auto last = quotients.begin() + (count - 1);
+  std::nth_element(quotients.begin(), last, quotients.end());
+  return *last;
 }
 
 Matrix<double> prolong(const Laplacian& laplacian, const CoarseProblem& coarse,

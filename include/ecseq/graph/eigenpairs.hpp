@@ -35,11 +35,11 @@ struct Eigenpairs {
 /// block with a few guard vectors, so that multiple eigenvalues are all found. It reads the graph
 /// once for 16 vectors, which is why it stays beside the library's solver: at a tolerance of 1e-3
 /// it took 0.4 times the processor time of Spectra on a random regular graph of 108,263 nodes
-/// (1.4 s) and on a kNN graph of a million in 490 components (42 s), 0.7 times on a connected kNN
-/// graph of 100,000.
+/// (1.4 s).
 /// Where contraction along heavy edges makes the graph smaller, as of a kNN graph though not of an
 /// expander, the block starts from that of the contracted graph, and so on down to 2000 nodes
-/// (Barnard and Simon 1994).
+/// (Barnard and Simon 1994). Edges too light for the wanted eigenvalues are not contracted, so that
+/// what hangs by a thread, as the outliers of a kNN graph do, is found in the smallest graph.
 /// "spectra": Spectra's restarted Lanczos iteration on a Chebyshev polynomial of L, with a further
 /// search beside what was found for multiple eigenvalues; to be preferred at tight tolerances (at
 /// 1e-6, 4.6 s instead of 5.5 s on the regular graph). It starts at random: on a kNN graph of
