@@ -271,8 +271,9 @@ void register_pipeline(py::module_& m) {
                                 others ? &others->samples : nullptr,
                                 model_options.own_head ? nullptr : &head);
             });
+            const IntArray head_rows(static_cast<py::ssize_t>(head.rows.size()), head.rows.data());
             return py::make_tuple(std::move(model), to_array(std::move(head.training)),
-                                  to_array(std::move(head.validation)));
+                                  to_array(std::move(head.validation)), head_rows);
           },
           py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
           py::arg("x_validation"), py::arg("y_validation"), py::arg("entities_validation"),

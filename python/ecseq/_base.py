@@ -208,7 +208,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 )
                 encoder_seconds = float(encoder.fit_report_["seconds"])
 
-            def fit_core(chosen: dict[str, Any]) -> tuple[_core.Model, Any, Any]:
+            def fit_core(chosen: dict[str, Any]) -> tuple[_core.Model, Any, Any, Any]:
                 return _core.Model.fit(
                     training.x,
                     y_training,
@@ -231,10 +231,10 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
             if self.preset == "best":
                 model, tried = best_model(fit_core, options, self.time_budget, progress)
             else:
-                model, inputs, inputs_held_out = fit_core(options)
+                model, inputs, inputs_held_out, learned = fit_core(options)
             head = None
             if not options["own_head"]:
-                head = fitted_head(settings.head, task, inputs, y_training, seed)
+                head = fitted_head(settings.head, task, inputs[learned], y_training[learned], seed)
                 outputs = head_outputs(head, task, n_classes, inputs_held_out)
                 held_out_base = model.base(*held_out, threads(self.num_threads))
                 model.fit_gate_of(held_out_base, outputs, y_held_out)

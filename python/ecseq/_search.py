@@ -27,7 +27,7 @@ _CANDIDATES: tuple[dict[str, Any], ...] = (
     {"hidden_size": 128, "dropout": 0.3},
 )
 
-FitCore = Callable[[dict[str, Any]], tuple[_core.Model, Any, Any]]
+FitCore = Callable[[dict[str, Any]], tuple[_core.Model, Any, Any, Any]]
 
 
 def best_model(
@@ -54,7 +54,7 @@ def best_model(
         start = time.monotonic()
         if best is not None and start - begin + longest > seconds:
             break
-        model, _, _ = fit_core(_changed(options, changes))
+        model, *_ = fit_core(_changed(options, changes))
         validation = json.loads(model.report)["validation"]["ecseq"]
         score = _score(validation)
         took = time.monotonic() - start

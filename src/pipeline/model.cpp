@@ -35,6 +35,15 @@ void require_averages(const ModelState& state) {
   throw InvalidArgument("gnn: a head of one's own sees averages, that is one layer of 'sage_mean'");
 }
 
+void require_timed(const ModelState& state) {
+  for (const auto& options : state.options.entities) {
+    if (!options.timed) {
+      throw InvalidArgument("times: replay needs them, but the relation by '" + options.by +
+                            "' was fitted without");
+    }
+  }
+}
+
 /// Applies head and gate to blocks of rows and stacks the results.
 Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
                             const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
@@ -230,6 +239,7 @@ Matrix<float> Model::control(const Samples& samples, const std::string& name,
 
 Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_threads) const {
   require_labelled(*state_, samples, y);
+  require_timed(*state_);
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
@@ -250,6 +260,7 @@ Matrix<float> Model::inputs(const Samples& samples, int num_threads) const {
 Matrix<float> Model::replay_inputs(const Samples& samples, const Targets& y,
                                    int num_threads) const {
   require_labelled(*state_, samples, y);
+  require_timed(*state_);
   require_averages(*state_);
   const Matrix<float> x = embed(*state_, samples, num_threads);
   const Matrix<float> base = base_outputs(*state_, x, num_threads);

@@ -364,7 +364,13 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.options.training.stage = "gnn";
   std::vector<float> layer_weights = weights;
   const Index warm_up = leave_out_warm_up(state.options.entities, training.times, layer_weights);
-  if (head_inputs != nullptr) *head_inputs = {inputs.dense, inputs_validation.dense};
+  if (head_inputs != nullptr) {
+    *head_inputs = {inputs.dense, inputs_validation.dense, {}};
+    for (Index i = 0; i < training.size(); ++i) {
+      const bool weighs = warm_up == 0 || layer_weights[static_cast<std::size_t>(i)] > 0.0f;
+      if (weighs) head_inputs->rows.push_back(i);
+    }
+  }
   if (options.own_head) {
     state.layer = fit_layer(state, inputs, channels.values, layer_weights, inputs_validation,
                             y_standard, layer_report, progress);

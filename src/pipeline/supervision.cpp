@@ -1,5 +1,7 @@
 #include "ecseq/pipeline/supervision.hpp"
 
+#include <cmath>
+
 #include "ecseq/autograd/operations.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/require.hpp"
@@ -39,6 +41,17 @@ autograd::Variable<float> loss_of(autograd::Variable<float> prediction,
   return autograd::squared_error(prediction, targets, weight);
 }
 
+/// Huber's loss with delta 1, averaged.
+double mean_huber(const Matrix<float>& outputs, const Targets& y) {
+  double sum = 0.0;
+  for (Index i = 0; i < outputs.rows(); ++i) {
+    const double e = std::abs(static_cast<double>(outputs(i, 0)) -
+                              static_cast<double>(y.values[static_cast<std::size_t>(i)]));
+    sum += e > 1.0 ? e - 0.5 : 0.5 * e * e;
+  }
+  return sum / static_cast<double>(outputs.rows());
+}
+
 }  // namespace
 
 void require_loss(const std::string& loss, Task task) {
@@ -65,6 +78,10 @@ nn::TrainingReport train_supervised(nn::Parameters<float>& parameters, const For
   };
   const nn::Validate validate = [&](const nn::Parameters<float>& current) {
     const Matrix<float> outputs = predict(current);
+    if (supervision.loss == "huber") {  // what squares would let an outlier decide
+      const double loss = mean_huber(outputs, y_validation);
+      return nn::ValidationScore{-loss, loss};
+    }
     return nn::ValidationScore{selection_score(outputs, y_validation, supervision.selection),
                                mean_loss(outputs, y_validation)};
   };

@@ -77,7 +77,7 @@ TEST(EntitySets, HoldEachEntityOnce) {
 }
 
 TEST(EntitySets, LeaveOneOutIsNaiveBayesWithoutTheRowItself) {
-  const Rows rows(1);
+  const Rows rows(1, 200, 150);  // some entities are of one row alone
   const double p = 0.4;
   EntityMemory memory(options(false), {p});
   const Matrix<float> got = leave_one_out_sets(memory, rows.sets(), rows.labels, 2);

@@ -375,8 +375,10 @@ TEST(Model, ReplayIsCausal) {
   EXPECT_TRUE(any_later_change);
 }
 
+// Of the entities' states: representatives by similarity stay as they are in a replay.
 TEST(Model, ReplayEqualsObservingStepByStep) {
   ModelOptions options = small_options();
+  options.similarity.reset();
   options.entities.push_back(terminal_options());
   Problem training = make_problem(1500, 1), validation = make_problem(500, 2);
   for (double& t : validation.times) t += 60 * kDay;

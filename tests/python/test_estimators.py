@@ -270,14 +270,13 @@ def test_replay_does_not_depend_on_the_order_of_rows(
     np.testing.assert_array_equal(in_order[order], shuffled)
 
 
-def test_partial_fit_advances_the_entities_and_nothing_else(
-    training: Embeddings, later: Embeddings, relations: list[Any]
+def test_partial_fit_advances_the_entities_as_a_replay_does(
+    training: Embeddings, later: Embeddings
 ) -> None:
-    model = ecseq.ECSeqClassifier(relations=relations, max_epochs=5).fit(
-        training.X, training.y, entities=training.entities, times=training.times
-    )
+    model = ecseq.ECSeqClassifier(
+        relations=[ecseq.EntityRelation("terminal", label_delay="1d")], max_epochs=5
+    ).fit(training.X, training.y, entities=training.entities, times=training.times)
     whole = model.replay(later.X, later.y, entities=later.entities, times=later.times)
-    vectors = model.representatives_.vectors
     half = 200
     first, second = slice(0, half), slice(half, None)
     assert (
@@ -289,6 +288,7 @@ def test_partial_fit_advances_the_entities_and_nothing_else(
         )
         is model
     )
+    assert model.update_report_ is None
     rest = model.replay(
         later.X[second],
         later.y[second],
@@ -296,7 +296,26 @@ def test_partial_fit_advances_the_entities_and_nothing_else(
         times=later.times[second],
     )
     np.testing.assert_array_equal(whole[second], rest)
-    np.testing.assert_array_equal(vectors, model.representatives_.vectors)
+
+
+def test_partial_fit_moves_the_representatives_and_no_layer(
+    training: Embeddings, later: Embeddings, relations: list[Any]
+) -> None:
+    model = ecseq.ECSeqClassifier(relations=relations, max_epochs=5).fit(
+        training.X, training.y, entities=training.entities, times=training.times
+    )
+    before = model.representatives_
+    base = model.base_scores(later.X)
+    shifted = later.X + np.float32(4.0)
+    model.partial_fit(shifted, later.y, entities=later.entities, times=later.times)
+    after = model.representatives_
+    assert len(after.mass) > len(before.mass), "rows far from all make representatives"
+    np.testing.assert_allclose(after.mass.sum(), before.mass.sum())
+    assert model.update_report_["rows"] == len(later.X)
+    assert model.update_report_["beyond_radius"] > 0.5
+    np.testing.assert_array_equal(model.base_scores(later.X), base)
+    scores = model.predict_proba(shifted, entities=later.entities, times=later.times)
+    assert np.isfinite(scores).all()
 
 
 def test_a_never_seen_entity_has_a_defined_answer(

@@ -82,10 +82,11 @@ struct Explanation {
   std::vector<EntityCase> entities;
 };
 
-/// What a head sees of both parts while it is trained: [n, width], [m, width].
+/// What a head sees while it is trained.
 struct HeadInputs {
-  Matrix<float> training;
-  Matrix<float> validation;
+  Matrix<float> training;    ///< [n, width]
+  Matrix<float> validation;  ///< [m, width]
+  std::vector<Index> rows;   ///< of the training part, those to learn from
 };
 
 struct ModelState;
