@@ -1,5 +1,6 @@
 #include "ecseq/graph/normalized_adjacency.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "ecseq/core/parallel.hpp"
@@ -42,6 +43,8 @@ void NormalizedAdjacency::propagate(const Matrix<float>& x, float own, float sha
                                     Matrix<float>& out) const {
   out.resize(x.rows(), x.cols());
   constexpr Index kChunk = 1024;
+  constexpr std::size_t kAhead = 12;
+  constexpr Index kLine = 64 / sizeof(float);
   parallel_chunks(size(), kChunk, threads, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       auto row = out.row(i);
@@ -49,6 +52,11 @@ void NormalizedAdjacency::propagate(const Matrix<float>& x, float own, float sha
       for (Index e = offsets_[static_cast<std::size_t>(i)];
            e < offsets_[static_cast<std::size_t>(i) + 1]; ++e) {
         const auto at = static_cast<std::size_t>(e);
+        // Neighbours lie anywhere: their rows are asked for before their turn, across the row's
+        // end.
+        const float* soon =
+            x.data() + columns_[std::min(at + kAhead, columns_.size() - 1)] * x.cols();
+        for (Index k = 0; k < x.cols(); k += kLine) __builtin_prefetch(soon + k);
         row += (share * values_[at]) * x.row(columns_[at]);
       }
     }
