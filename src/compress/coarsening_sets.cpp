@@ -1,8 +1,13 @@
 #include "coarsening_sets.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
 #include <functional>
+#include <span>
 #include <tuple>
+#include <utility>
 
 #include "ecseq/core/parallel.hpp"
 
@@ -10,7 +15,40 @@ namespace ecseq::compress {
 
 namespace {
 
-/// Cheapest first. Sorted by blocks, which are then merged in pairs; breathe: called between.
+/// Integers in the order of the costs, -0 beside 0.
+std::uint64_t sort_key(double cost) {
+  const auto bits = std::bit_cast<std::uint64_t>(cost + 0.0);
+  constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+  return (bits & kSign) != 0 ? ~bits : bits | kSign;
+}
+
+/// Cheapest first, else in the order that they are in: by digits of the costs, from the lowest
+/// (radix sort), in time linear in their number. scratch: as long.
+void sort_block(std::span<CandidateEdge> edges, std::span<CandidateEdge> scratch) {
+  constexpr int kBits = 11, kDigits = 6;  // 66 >= 64
+  constexpr std::size_t kValues = std::size_t{1} << kBits;
+  static_assert(kDigits % 2 == 0);  // the last pass writes into `edges`
+  if (edges.size() < 2) return;
+  const auto digit = [](const CandidateEdge& edge, int d) {
+    return static_cast<std::size_t>(sort_key(edge.cost) >> (kBits * d)) & (kValues - 1);
+  };
+  std::vector<std::array<std::uint32_t, kDigits>> places(kValues);
+  for (const CandidateEdge& edge : edges) {
+    for (int d = 0; d < kDigits; ++d) ++places[digit(edge, d)][static_cast<std::size_t>(d)];
+  }
+  std::span<CandidateEdge> from = edges, to = scratch;
+  for (int d = 0; d < kDigits; ++d) {
+    std::uint32_t sum = 0;
+    for (auto& place : places) sum += std::exchange(place[static_cast<std::size_t>(d)], sum);
+    for (const CandidateEdge& edge : from) {
+      to[places[digit(edge, d)][static_cast<std::size_t>(d)]++] = edge;
+    }
+    std::swap(from, to);
+  }
+}
+
+/// Cheapest first, of edges in the order of (i, j). Sorted by blocks, which are then merged in
+/// pairs; breathe: called between.
 void sort_edges(std::vector<CandidateEdge>& edges, int threads,
                 const std::function<void()>& breathe) {
   constexpr Index kBlock = 1 << 17;
@@ -23,7 +61,10 @@ void sort_edges(std::vector<CandidateEdge>& edges, int threads,
   for (Index first = 0; first < size; first += kRound * kBlock) {
     breathe();
     parallel_for(kRound, threads, [&](Index block) {
-      std::sort(at(first + block * kBlock), at(first + (block + 1) * kBlock), cheaper);
+      const std::span<CandidateEdge> part(at(first + block * kBlock),
+                                          at(first + (block + 1) * kBlock));
+      std::vector<CandidateEdge> scratch(part.size());
+      sort_block(part, scratch);
     });
   }
   for (Index width = kBlock; width < size; width *= 2) {

@@ -58,13 +58,13 @@ struct CandidateEdge {
   std::int32_t j;
 };
 
-/// Every edge of a graph once, without costs.
+/// Every edge of a graph once, in the order of (i, j), without costs.
 std::vector<CandidateEdge> edges_of(const graph::SparseGraph& graph);
 
 /// Greedy matching: the cheapest edge whose ends are free, until the budget is spent; ties go to
-/// the lower nodes. Where a hub holds the graph together few ends are free at a time: a matching of
-/// less than a tenth of the budget is filled up to that by free nodes that join a neighbour's set,
-/// cheapest edge first.
+/// the lower nodes, by whom the edges must be in order. Where a hub holds the graph together few
+/// ends are free at a time: a matching of less than a tenth of the budget is filled up to that by
+/// free nodes that join a neighbour's set, cheapest edge first.
 ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index budget,
                             int threads, const ProgressCallback& progress);
 
