@@ -7,6 +7,7 @@
 
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/graph/range_search.hpp"
+#include "influence.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -23,8 +24,7 @@ BallCoverage::BallCoverage(const graph::NormalizedAdjacency& adjacency, const Ma
                            const ProgressCallback& progress)
     : n_witnesses_(static_cast<Index>(witnesses.size())),
       n_nodes_(smooth.rows()),
-      uncovered_((witnesses.size() + kBlock - 1) / kBlock * kWords),
-      unused_(0) {
+      uncovered_((witnesses.size() + kBlock - 1) / kBlock * kWords) {
   for (std::size_t w = 0; w < witnesses.size(); ++w) {
     uncovered_[w / 64] |= std::uint64_t{1} << (w % 64);
   }
@@ -56,7 +56,7 @@ BallCoverage::BallCoverage(const graph::NormalizedAdjacency& adjacency, const Ma
   }
 }
 
-double BallCoverage::gain(Index v, Marks&) const {
+double BallCoverage::gain(Index v) const {
   Index count = 0;
   for (std::size_t block = 0; block < cover_.size(); ++block) {
     const std::uint64_t* const cover = cover_[block].data() + v * kWords;
@@ -67,7 +67,7 @@ double BallCoverage::gain(Index v, Marks&) const {
 }
 
 double BallCoverage::choose(Index v) {
-  const double gained = gain(v, unused_);
+  const double gained = gain(v);
   for (std::size_t block = 0; block < cover_.size(); ++block) {
     const std::uint64_t* const cover = cover_[block].data() + v * kWords;
     std::uint64_t* const uncovered = uncovered_.data() + block * kWords;

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ecseq/graph/normalized_adjacency.hpp"
 #include "greedy.hpp"
 
 namespace ecseq::compress {
@@ -19,7 +20,7 @@ class BallCoverage : public GreedyObjective {
                double radius, const std::vector<Index>& witnesses, int threads,
                const ProgressCallback& progress);
 
-  double gain(Index v, Marks& marks) const override;
+  double gain(Index v) const override;
   double choose(Index v) override;
 
  private:
@@ -30,7 +31,6 @@ class BallCoverage : public GreedyObjective {
   Index n_witnesses_, n_nodes_;
   std::vector<std::vector<std::uint64_t>> cover_;  ///< [M / 2048], each [N, 32]: what each covers
   std::vector<std::uint64_t> uncovered_;           ///< [32 M / 2048], bits of the witnesses
-  Marks unused_;
 };
 
 }  // namespace ecseq::compress

@@ -22,42 +22,28 @@ struct Candidate {
   }
 };
 
-/// Evaluates candidates on all threads, each with marks of its own.
-class Evaluation {
- public:
-  Evaluation(const GreedyObjective& objective, Index n, int threads)
-      : objective_(objective), threads_(threads) {
-    for (int t = 0; t < threads; ++t) marks_.emplace_back(n);
-  }
-
-  void operator()(Candidate* candidates, Index n, Index n_chosen) {
-    const Index part = (n + threads_ - 1) / threads_;
-    parallel_for(std::min<Index>(threads_, n), threads_, [&](Index t) {
-      for (Index c = t * part; c < std::min(n, (t + 1) * part); ++c) {
-        candidates[c].gain =
-            objective_.gain(candidates[c].node, marks_[static_cast<std::size_t>(t)]);
-        candidates[c].chosen_before = n_chosen;
-      }
-    });
-  }
-
- private:
-  const GreedyObjective& objective_;
-  int threads_;
-  std::vector<Marks> marks_;
-};
+/// Evaluates candidates on all threads.
+void evaluate(const GreedyObjective& objective, int threads, Candidate* candidates, Index n,
+              Index n_chosen) {
+  constexpr Index kChunk = 64;
+  parallel_chunks(n, kChunk, threads, [&](Index begin, Index end) {
+    for (Index c = begin; c < end; ++c) {
+      candidates[c].gain = objective.gain(candidates[c].node);
+      candidates[c].chosen_before = n_chosen;
+    }
+  });
+}
 
 }  // namespace
 
 GreedyChoice choose_greedily(GreedyObjective& objective, Index n, Index k,
                              const std::function<bool(Index)>& accept, int threads,
                              const ProgressCallback& progress) {
-  Evaluation evaluate(objective, n, threads);
   std::vector<Candidate> all(static_cast<std::size_t>(n));
   for (Index v = 0; v < n; ++v) all[static_cast<std::size_t>(v)].node = v;
   for (Index first = 0; first < n; first += kRound) {
     report(progress, {"compress", 0, k, "gains"});
-    evaluate(all.data() + first, std::min(kRound, n - first), 0);
+    evaluate(objective, threads, all.data() + first, std::min(kRound, n - first), 0);
   }
   std::priority_queue<Candidate> queue(std::less<Candidate>(), std::move(all));
   GreedyChoice out;
@@ -71,7 +57,7 @@ GreedyChoice choose_greedily(GreedyObjective& objective, Index n, Index k,
       stale.push_back(queue.top());
     }
     if (!stale.empty()) {
-      evaluate(stale.data(), static_cast<Index>(stale.size()), n_chosen);
+      evaluate(objective, threads, stale.data(), static_cast<Index>(stale.size()), n_chosen);
       for (const Candidate& candidate : stale) queue.push(candidate);
       batch = std::min(2 * batch, kBatch);
       continue;

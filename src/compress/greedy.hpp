@@ -3,8 +3,8 @@
 #include <functional>
 #include <vector>
 
+#include "ecseq/core/matrix.hpp"
 #include "ecseq/core/progress.hpp"
-#include "influence.hpp"
 
 namespace ecseq::compress {
 
@@ -17,7 +17,7 @@ class GreedyObjective {
   virtual ~GreedyObjective() = default;
 
   /// What v would add now, perhaps estimated; never more than it would have added before.
-  virtual double gain(Index v, Marks& marks) const = 0;
+  virtual double gain(Index v) const = 0;
   /// Adds v; returns what it added.
   virtual double choose(Index v) = 0;
 };

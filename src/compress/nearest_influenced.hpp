@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
+#include "ecseq/graph/normalized_adjacency.hpp"
 #include "greedy.hpp"
+#include "influence.hpp"
 
 namespace ecseq::compress {
 
@@ -18,7 +21,7 @@ class NearestInfluenced : public GreedyObjective {
                     double scale, const std::vector<Index>& witnesses, int threads,
                     const ProgressCallback& progress);
 
-  double gain(Index v, Marks& marks) const override;
+  double gain(Index v) const override;
   double choose(Index v) override;
 
  private:
@@ -29,6 +32,7 @@ class NearestInfluenced : public GreedyObjective {
   std::vector<float>
       nearest_;  ///< [M, to whole blocks], from what the chosen ones influence; 0 at the end
   std::vector<unsigned char> reached_;  ///< [N], influenced by a chosen node
+  std::vector<std::int32_t> fresh_;     ///< [N], nodes that each influences and no chosen one does
   Marks marks_;
 };
 
