@@ -23,10 +23,6 @@ class SeriesSet:
     validation: int
     test: int
 
-    @property
-    def test_times(self) -> NDArray[np.int64]:
-        return np.arange(self.test, len(self.Y))
-
 
 def calendar(first: str, n: int) -> NDArray[np.float32]:
     """Cycles of the hour of day and of the day of week, and weekends, of n hours: [n, 7]."""

@@ -651,7 +651,10 @@ class ECSeqForecaster(BaseEstimator):
         return {
             "estimator": type(self).__name__,
             "parameters": parameters,
-            "series_names": [_plain(name) for name in self.series_names_],
+            "series_names": [
+                plain if isinstance(plain := _plain(name), (str, int, float)) else str(name)
+                for name in self.series_names_
+            ],
             "channels": list(self._channels),
             "split": self._split,
         }
