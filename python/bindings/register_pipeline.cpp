@@ -264,16 +264,22 @@ void register_pipeline(py::module_& m) {
             if (encoder != nullptr) own = *encoder;
             std::optional<HeldSamples> others;
             if (!unlabelled.is_none()) others = to_samples(unlabelled, py::dict(), py::none());
-            pipeline::HeadInputs head;
+            pipeline::FitDetails details;
             Model model = released([&] {
               return Model::fit(training.samples, targets, validation.samples, validation_targets,
                                 model_options, std::move(own), callback,
-                                others ? &others->samples : nullptr,
-                                model_options.own_head ? nullptr : &head);
+                                others ? &others->samples : nullptr, &details);
             });
-            const IntArray head_rows(static_cast<py::ssize_t>(head.rows.size()), head.rows.data());
-            return py::make_tuple(std::move(model), to_array(std::move(head.training)),
-                                  to_array(std::move(head.validation)), head_rows);
+            const IntArray head_rows(static_cast<py::ssize_t>(details.rows.size()),
+                                     details.rows.data());
+            return py::make_tuple(
+                std::move(model),
+                py::dict(
+                    py::arg("training_inputs") = to_array(std::move(details.training_inputs)),
+                    py::arg("validation_inputs") = to_array(std::move(details.validation_inputs)),
+                    py::arg("rows") = head_rows,
+                    py::arg("validation_outputs") =
+                        to_array(std::move(details.validation_outputs))));
           },
           py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
           py::arg("x_validation"), py::arg("y_validation"), py::arg("entities_validation"),

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ecseq import _core
+from ecseq._calibration import Calibration, require_calibration
 from ecseq._checks import check_finite
 from ecseq._encoder import SequenceEncoder
 from ecseq._entity_ids import Keys
@@ -37,6 +38,7 @@ from ecseq._labels import (
     split_labelled,
 )
 from ecseq._model_file import description_of
+from ecseq._monitoring import Monitoring
 from ecseq._own_compressor import grouping_of
 from ecseq._parameters import core_options, encoder_of, relations_of
 from ecseq._presets import settings_of
@@ -50,7 +52,7 @@ Rows = ArrayLike | Sequences
 Validation = tuple[Any, Any] | tuple[Any, Any, Mapping[str, Any]] | Sequences
 
 
-class ECSeqBase(TransformerMixin, BaseEstimator):
+class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
     """What the classifier and the regressor share."""
 
     _task: str  # "classification" or "regression"
@@ -87,6 +89,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         max_epochs: int = 100,
         patience: int = 10,
         validation_fraction: float = 0.2,
+        calibrate: str | None = None,
         controls: bool = True,
         preset: str | None = None,
         time_budget: float = 60.0,
@@ -123,6 +126,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         self.max_epochs = max_epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.calibrate = calibrate
         self.controls = controls
         self.preset = preset
         self.time_budget = time_budget
@@ -186,6 +190,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         if task != "regression" and len(np.unique(y_training)) < 2:
             raise ValueError("y: the training part holds one class only")
         unlabelled = None if X_unlabeled is None else self._unlabelled_data(X_unlabeled, sequences)
+        require_calibration(self.calibrate, task, y_held_out)
 
         labels_training = y_training if classes is None else classes[y_training.astype(int)]
         for relation in relations:
@@ -208,7 +213,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 )
                 encoder_seconds = float(encoder.fit_report_["seconds"])
 
-            def fit_core(chosen: dict[str, Any]) -> tuple[_core.Model, Any, Any, Any]:
+            def fit_core(chosen: dict[str, Any]) -> tuple[_core.Model, _core.FitDetails]:
                 return _core.Model.fit(
                     training.x,
                     y_training,
@@ -229,23 +234,31 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
 
             tried = None
             if self.preset == "best":
-                model, tried = best_model(fit_core, options, self.time_budget, progress)
+                model, details, tried = best_model(fit_core, options, self.time_budget, progress)
             else:
-                model, inputs, inputs_held_out, learned = fit_core(options)
-            head = None
+                model, details = fit_core(options)
+            head, held_out_outputs = None, details["validation_outputs"]
             if not options["own_head"]:
-                head = fitted_head(settings.head, task, inputs[learned], y_training[learned], seed)
-                outputs = head_outputs(head, task, n_classes, inputs_held_out)
+                learned = details["rows"]
+                head = fitted_head(
+                    settings.head,
+                    task,
+                    details["training_inputs"][learned],
+                    y_training[learned],
+                    seed,
+                )
+                own = head_outputs(head, task, n_classes, details["validation_inputs"])
                 held_out_base = model.base(*held_out, threads(self.num_threads))
-                model.fit_gate_of(held_out_base, outputs, y_held_out)
+                model.fit_gate_of(held_out_base, own, y_held_out)
+                held_out_outputs = model.gated(held_out_base, own)
         finally:
             close_progress(progress)
         self._adopt(model, encoder, classes, head)
+        self._watch(relations, training, held_out, y_training, y_held_out, held_out_outputs)
         if tried is not None:
             self.fit_report_["tried"] = tried
         if head is not None:
-            gated = model.gated(held_out_base, outputs)
-            self.fit_report_["validation"]["ecseq"] = metrics_of(task, y_held_out, gated)
+            self.fit_report_["validation"]["ecseq"] = metrics_of(task, y_held_out, held_out_outputs)
             self.fit_report_["gate"] = model.gate
         seconds = self.fit_report_["seconds"]
         seconds["encoder"] = encoder_seconds
@@ -366,6 +379,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
     def _decide(self, X: Rows, entities: Any, times: Any) -> NDArray[np.float32]:
         """Logits [n, outputs], or values [n, 1]."""
         samples = self._samples(X, entities, times)
+        self._warn_if_stale(samples.times)
         n_threads = threads(self.num_threads)
         if self.head_ is None:
             return self._model.decide(*samples, n_threads)
@@ -419,8 +433,9 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         samples, codes = self._labelled(X, y, entities, times)
         period = (samples.x, codes, samples.entities, samples.times, threads(self.num_threads))
         if self.head_ is None:
-            return self._scores(self._model.replay(*period))
-        return self._scores(self._gated(samples, self._model.replay_inputs(*period)))
+            return self._scores(self._model.replay(*period), self.calibration_)
+        inputs = self._model.replay_inputs(*period)
+        return self._scores(self._gated(samples, inputs), self.calibration_)
 
     def partial_fit(
         self,
@@ -440,6 +455,7 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         self.update_report_: dict[str, Any] | None = self._model.observe(
             samples.x, codes, samples.entities, samples.times, threads(self.num_threads)
         )
+        self._advanced(samples.times)
         return self
 
     def _labelled(
@@ -458,12 +474,13 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
                 )
         return samples, recode(labels, getattr(self, "classes_", None), "y")
 
-    def _scores(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _scores(
+        self, outputs: NDArray[np.float32], calibration: Calibration | None = None
+    ) -> NDArray[np.float32]:
         if self._task == "regression":
             return outputs[:, 0]
-        if outputs.shape[1] == 1:
-            return probabilities(outputs[:, 0])[:, 1]
-        return probabilities(outputs)
+        of = probabilities if calibration is None else calibration.probabilities
+        return of(outputs[:, 0])[:, 1] if outputs.shape[1] == 1 else of(outputs)
 
     def base_scores(self, X: Rows) -> NDArray[np.float32]:
         """What the base alone says: the encoder's own head, or logistic (linear) regression.
@@ -517,7 +534,9 @@ class ECSeqBase(TransformerMixin, BaseEstimator):
         ids = ids_of(X if isinstance(X, Sequences) else None, entities, self._entity_sets)
         classes = getattr(self, "classes_", None)
         return Explanations(
-            explanation_of(item, {by: column[row] for by, column in ids.items()}, classes)
+            explanation_of(
+                item, {by: column[row] for by, column in ids.items()}, classes, self.calibration_
+            )
             for row, item in enumerate(found)
         )
 

@@ -176,6 +176,13 @@ class Representatives(TypedDict):
     label_sums: _Doubles
     cases: _Integers
 
+@type_check_only
+class FitDetails(TypedDict):
+    training_inputs: _Floats
+    validation_inputs: _Floats
+    rows: _Integers
+    validation_outputs: _Floats
+
 class Model:
     @staticmethod
     def fit(
@@ -194,7 +201,7 @@ class Model:
         row_numbers: _Integers,
         unlabelled: _X | None,
         progress: _Progress,
-    ) -> tuple[Model, _Floats, _Floats, _Integers]: ...
+    ) -> tuple[Model, FitDetails]: ...
     def inputs(
         self, x: _X, entities: _Entities, times: _Doubles | None, num_threads: int
     ) -> _Floats: ...

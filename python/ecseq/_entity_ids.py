@@ -117,3 +117,11 @@ def take(keys: Keys, rows: NDArray[np.int64]) -> Keys:
     starts = np.concatenate([[0], np.cumsum(lengths)])
     within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
     return flat[np.repeat(offsets[:-1][rows], lengths) + within], starts
+
+
+def flat(keys: Keys) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """One key at a time, and the row that each is of."""
+    if not isinstance(keys, tuple):
+        return keys, np.arange(len(keys), dtype=np.int64)
+    members, offsets = keys
+    return members, np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))

@@ -65,6 +65,11 @@ _PARAMETERS = """
     validation_fraction : float
         Share held out when ``fit`` gets no ``validation``: the latest rows where times are known,
         else a random part of each class. It decides early stopping and the gate.
+    calibrate : None, "isotonic" or "platt"
+        Of a classifier: fit, on the validation rows, what turns logits into probabilities that mean
+        what they say: rising steps (Zadrozny and Elkan 2002), which need some hundred rows of each
+        class, or a sigmoid (Platt 1999). `predict_proba`, `predict` and `replay` use it,
+        `decision_function` does not; the order of rows stays, up to ties. See `recalibrate`.
     controls : bool
         Also fit logistic (linear) regression and a small MLP on the same embedding, to be compared
         with: in ``fit_report_`` and by `control_scores`.
@@ -87,8 +92,10 @@ _PARAMETERS = """
         Of the last `partial_fit`: how far its rows were from the representatives by similarity.
     fit_report_ : dict
         ``validation`` (metrics of base, ecseq and controls), ``gate`` (what it chose), ``seconds``
-        per stage, ``isolation_rate``, ``curve`` per epoch, ``n_representatives``, ``n_entities``.
+        per stage, ``isolation_rate``, ``curve`` per epoch, ``n_representatives``, ``n_entities``,
+        ``reference`` (what `drift` compares with), ``freshness`` (what `staleness` does).
     encoder_ : SequenceEncoder or None
+    calibration_ : Calibration or None
     n_features_in_ : int
         Columns of the embedding, or features of an event.
     user_metadata_ : dict
@@ -138,12 +145,15 @@ class ECSeqClassifier(ClassifierMixin, ECSeqBase):
         entities: Mapping[str, ArrayLike] | None = None,
         times: ArrayLike | None = None,
     ) -> NDArray[np.float32]:
-        """Class probabilities [n, n_classes], columns in the order of ``classes_``.
+        """Class probabilities [n, n_classes], columns in the order of ``classes_``, calibrated
+        where the model is.
 
         With entity relations fitted on times, ``times`` says as of when; the entities' states do
         not change (see `partial_fit`, `replay`).
         """
-        return probabilities(self.decision_function(X, entities=entities, times=times))
+        outputs = self.decision_function(X, entities=entities, times=times)
+        of = probabilities if self.calibration_ is None else self.calibration_.probabilities
+        return of(outputs)
 
     def predict(
         self,
@@ -154,7 +164,11 @@ class ECSeqClassifier(ClassifierMixin, ECSeqBase):
     ) -> NDArray[Any]:
         """The most probable class of each row: [n]."""
         outputs = self.decision_function(X, entities=entities, times=times)
-        predicted: NDArray[Any] = self.classes_[class_numbers(outputs)]
+        if self.calibration_ is None:
+            numbers = class_numbers(outputs)
+        else:
+            numbers = self.calibration_.probabilities(outputs).argmax(axis=1)
+        predicted: NDArray[Any] = self.classes_[numbers]
         return predicted
 
     def score(

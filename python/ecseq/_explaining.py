@@ -9,20 +9,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecseq import _core
+from ecseq._calibration import Calibration
 from ecseq._explanations import EntityCase, Explanation, SimilarCase, entity_facts
 from ecseq._labels import probabilities
 
 
 def explanation_of(
-    found: _core.Explanation, entities: Mapping[str, Any], classes: NDArray[Any] | None
+    found: _core.Explanation,
+    entities: Mapping[str, Any],
+    classes: NDArray[Any] | None,
+    calibration: Calibration | None = None,
 ) -> Explanation:
-    """What the core says of one row, in the caller's terms. entities: the row's id by name."""
+    """What the core says of one row, in the caller's terms. entities: the row's id by name.
 
-    def score(value: float) -> float:
+    calibration: of the model's scores; the base has none.
+    """
+
+    def score(value: float, calibration: Calibration | None = None) -> float:
         # For several classes the logits of the others are not at hand: the logit itself.
         if classes is None or len(classes) > 2:
             return float(value)
-        return float(probabilities(np.asarray([value], dtype=np.float32))[0, 1])
+        of = probabilities if calibration is None else calibration.probabilities
+        return float(of(np.asarray([value], dtype=np.float32))[0, 1])
 
     def label_mix(shares: list[float]) -> dict[Any, float] | float:
         if classes is None:
@@ -55,9 +63,9 @@ def explanation_of(
     if classes is not None:
         label = classes[found["output"] if len(classes) > 2 else 1]
     return Explanation(
-        score=score(found["score"]),
+        score=score(found["score"], calibration),
         base_score=score(found["base_score"]),
-        score_without_relations=score(found["without_relations"]),
+        score_without_relations=score(found["without_relations"], calibration),
         similar=similar,
         entities=entity_cases,
         label=label,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ecseq import _core, compress
+from ecseq._calibration import Calibration
 from ecseq._encoder import SequenceEncoder
 from ecseq._foreign_head import head_from_text, head_to_text, is_foreign
 from ecseq._relations import EntityRelation, Relation, SimilarityRelation
@@ -46,6 +47,10 @@ def description_of(estimator: Any) -> dict[str, Any]:
         }
     if estimator.head_ is not None:
         description["head"] = head_to_text(estimator.head_)
+    if estimator.calibration_ is not None:
+        description["calibration"] = estimator.calibration_.to_json()
+    if estimator._latest_time is not None:
+        description["latest_time"] = estimator._latest_time
     if hasattr(estimator, "classes_"):
         description["classes"] = estimator.classes_.tolist()
         description["classes_dtype"] = estimator.classes_.dtype.str
@@ -83,6 +88,9 @@ def restored(cls: Any, model: _core.Model, description: dict[str, Any]) -> Any:
     estimator._adopt(model, encoder, classes, head)
     estimator.fit_report_ = description["fit_report"]
     estimator.user_metadata_ = description["user_metadata"]
+    if "calibration" in description:
+        estimator.calibration_ = Calibration.from_json(description["calibration"], model.n_classes)
+    estimator._latest_time = description.get("latest_time")
     if "feature_names_in" in description:
         estimator.feature_names_in_ = np.asarray(description["feature_names_in"], dtype=object)
     return estimator

@@ -27,7 +27,7 @@ _CANDIDATES: tuple[dict[str, Any], ...] = (
     {"hidden_size": 128, "dropout": 0.3},
 )
 
-FitCore = Callable[[dict[str, Any]], tuple[_core.Model, Any, Any, Any]]
+FitCore = Callable[[dict[str, Any]], tuple[_core.Model, _core.FitDetails]]
 
 
 def best_model(
@@ -35,8 +35,9 @@ def best_model(
     options: dict[str, Any],
     seconds: float,
     progress: ProgressCallback | None,
-) -> tuple[_core.Model, list[dict[str, Any]]]:
-    """The model that validation likes best of those fitted in ``seconds``, and what was tried.
+) -> tuple[_core.Model, _core.FitDetails, list[dict[str, Any]]]:
+    """The model that validation likes best of those fitted in ``seconds``, its details, and what was
+    tried.
 
     The parameters as they are come first and are always fitted; another is begun only if the
     longest so far would still end in time.
@@ -46,7 +47,7 @@ def best_model(
     if not seconds > 0:
         raise ValueError(f"time_budget: expected seconds above 0, got {seconds!r}")
     begin = time.monotonic()
-    best: tuple[float, _core.Model] | None = None
+    best: tuple[float, _core.Model, _core.FitDetails] | None = None
     tried: list[dict[str, Any]] = []
     longest = 0.0
     candidates = [{}, *(c for c in _CANDIDATES if _applies(c, options))]
@@ -54,18 +55,18 @@ def best_model(
         start = time.monotonic()
         if best is not None and start - begin + longest > seconds:
             break
-        model, *_ = fit_core(_changed(options, changes))
+        model, details = fit_core(_changed(options, changes))
         validation = json.loads(model.report)["validation"]["ecseq"]
         score = _score(validation)
         took = time.monotonic() - start
         longest = max(longest, took)
         tried.append({"changes": changes, "score": score, "seconds": took, **validation})
         if best is None or score > best[0]:
-            best = (score, model)
+            best = (score, model, details)
         if progress is not None:
             progress("search", number + 1, len(candidates), f"best so far {best[0]:.4f}")
     assert best is not None
-    return best[1], tried
+    return best[1], best[2], tried
 
 
 def _applies(changes: dict[str, Any], options: dict[str, Any]) -> bool:

@@ -277,7 +277,7 @@ void require_unlabelled(const ModelState& state, const Samples& samples) {
 Model Model::fit(const Samples& training, const Targets& y, const Samples& validation,
                  const Targets& y_validation, const ModelOptions& options,
                  std::optional<encoders::SequenceEncoder> encoder, const ProgressCallback& progress,
-                 const Samples* unlabelled, HeadInputs* head_inputs) {
+                 const Samples* unlabelled, FitDetails* details) {
   auto owned = std::make_unique<ModelState>();
   ModelState& state = *owned;
   state.options = options;
@@ -364,11 +364,11 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.options.training.stage = "gnn";
   std::vector<float> layer_weights = weights;
   const Index warm_up = leave_out_warm_up(state.options.entities, training.times, layer_weights);
-  if (head_inputs != nullptr) {
-    *head_inputs = {inputs.dense, inputs_validation.dense, {}};
+  if (details != nullptr) {
+    if (!options.own_head) *details = {inputs.dense, inputs_validation.dense, {}, {}};
     for (Index i = 0; i < training.size(); ++i) {
       const bool weighs = warm_up == 0 || layer_weights[static_cast<std::size_t>(i)] > 0.0f;
-      if (weighs) head_inputs->rows.push_back(i);
+      if (weighs) details->rows.push_back(i);
     }
   }
   if (options.own_head) {
@@ -402,8 +402,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   json metrics_report;
   metrics_report["base"] = metrics(base_validation, y_validation);
-  metrics_report["ecseq"] =
-      metrics(finish(state, inputs_validation, base_validation, threads), y_validation);
+  const Matrix<float> outputs = finish(state, inputs_validation, base_validation, threads);
+  if (details != nullptr && options.own_head) details->validation_outputs = outputs;
+  metrics_report["ecseq"] = metrics(outputs, y_validation);
   for (const auto& [name, control] : state.controls) {
     metrics_report[name] =
         metrics(in_target_units(state, control.predict(x_validation, threads)), y_validation);

@@ -166,6 +166,7 @@ def test_entities_and_times_that_do_not_fit(training: Embeddings, relations: lis
     )
 
 
+@pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
 def test_a_timed_model_wants_to_know_as_of_when(
     related: ecseq.ECSeqClassifier, later: Embeddings
 ) -> None:

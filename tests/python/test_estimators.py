@@ -216,6 +216,7 @@ def test_seeds_matter_and_are_reproducible(training: Embeddings) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
 def test_a_score_does_not_depend_on_its_batch(
     related: ecseq.ECSeqClassifier, later: Embeddings
 ) -> None:
@@ -332,6 +333,7 @@ def test_a_never_seen_entity_has_a_defined_answer(
     np.testing.assert_array_equal(unseen, none)
 
 
+@pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
 def test_ids_are_the_same_as_numbers_and_as_text(
     related: ecseq.ECSeqClassifier, later: Embeddings
 ) -> None:
@@ -486,6 +488,7 @@ def test_sequences_of_any_length_score_alone_as_in_a_batch(
         np.testing.assert_array_equal(model.predict_proba(batch[i : i + 1])[0], together[i])
 
 
+@pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
 def test_score_takes_what_predict_takes(related: ecseq.ECSeqClassifier, later: Embeddings) -> None:
     arguments: dict[str, Any] = {"entities": later.entities, "times": later.times}
     predicted = related.predict(later.X, **arguments)

@@ -88,6 +88,7 @@ assert np.abs(lstm(x)[0][:, -1].detach().numpy() - expected).max() < 1e-6
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
 def test_one_model_serves_many_threads(related: ecseq.ECSeqClassifier, later: Embeddings) -> None:
     expected = related.predict_proba(later.X, entities=later.entities, times=later.times)
 

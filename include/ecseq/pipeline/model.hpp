@@ -82,11 +82,12 @@ struct Explanation {
   std::vector<EntityCase> entities;
 };
 
-/// What a head sees while it is trained.
-struct HeadInputs {
-  Matrix<float> training;    ///< [n, width]
-  Matrix<float> validation;  ///< [m, width]
-  std::vector<Index> rows;   ///< of the training part, those to learn from
+/// What a fit saw on its way.
+struct FitDetails {
+  Matrix<float> training_inputs;     ///< [n, width], what a head learns from; without own_head
+  Matrix<float> validation_inputs;   ///< [m, width], the same
+  std::vector<Index> rows;           ///< of the training part, those that the head learns from
+  Matrix<float> validation_outputs;  ///< [m, outputs], through the gate; empty without own_head
 };
 
 struct ModelState;
@@ -99,14 +100,14 @@ class Model {
  public:
   /// Fits everything but the encoder, which comes fitted, or is absent for embeddings.
   /// Labels of validation rows decide early stopping and the gate, nothing else.
-  /// head_inputs: takes what the head saw, or null. unlabelled: rows that only help to find
+  /// details: takes what was seen on the way, or null. unlabelled: rows that only help to find
   /// similarity representatives, or null. Throws InvalidArgument before any work where an argument
   /// does not fit.
   static Model fit(const Samples& training, const Targets& y, const Samples& validation,
                    const Targets& y_validation, const ModelOptions& options,
                    std::optional<encoders::SequenceEncoder> encoder = {},
                    const ProgressCallback& progress = {}, const Samples* unlabelled = nullptr,
-                   HeadInputs* head_inputs = nullptr);
+                   FitDetails* details = nullptr);
 
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
