@@ -62,9 +62,9 @@ def head_outputs(head: Any, task: str, n_classes: int, inputs: FloatMatrix) -> F
     known[:, np.asarray(head.classes_, dtype=np.int64)] = head.predict_proba(inputs)
     probability = np.clip(known, _SMALLEST, 1 - _SMALLEST)
     if task == "binary":
-        positive_class = probability[:, 1:]
-        return np.log(positive_class / (1 - positive_class)).astype(np.float32)
-    return np.log(probability).astype(np.float32)
+        probability = probability[:, 1:] / (1 - probability[:, 1:])
+    logits: FloatMatrix = np.log(probability).astype(np.float32)
+    return logits
 
 
 def head_to_text(head: Any) -> str:

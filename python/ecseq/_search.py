@@ -27,7 +27,7 @@ _CANDIDATES: tuple[dict[str, Any], ...] = (
     {"hidden_size": 128, "dropout": 0.3},
 )
 
-FitCore = Callable[[dict[str, Any]], tuple[_core.Model, _core.FitDetails]]
+FitCore = Callable[[dict[str, Any]], "tuple[_core.Model, _core.FitDetails]"]
 
 
 def best_model(
@@ -36,8 +36,8 @@ def best_model(
     seconds: float,
     progress: ProgressCallback | None,
 ) -> tuple[_core.Model, _core.FitDetails, list[dict[str, Any]]]:
-    """The model that validation likes best of those fitted in ``seconds``, its details, and what was
-    tried.
+    """Of the models fitted in ``seconds`` the one that validation likes best, its details, and what
+    was tried.
 
     The parameters as they are come first and are always fitted; another is begun only if the
     longest so far would still end in time.

@@ -285,6 +285,20 @@ def test_replayed_rows_of_timed_entities_calibrate(
     assert ecseq.metrics.brier_score(later.y, again) < np.mean(later.y) * (1 - np.mean(later.y))
 
 
+def test_entities_without_times_are_calibrated_on_what_did_not_see_the_labels(
+    training: Embeddings,
+) -> None:
+    """Validation rows end up in the entities' states, but are calibrated on as they came."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 4)).astype(np.float32)
+    y = rng.integers(0, 2, 1200)
+    own = np.arange(1200)  # an entity of one row says nothing, once its label is left out
+    model = ecseq.ECSeqClassifier(relations=[ecseq.EntityRelation("row")], calibrate="platt")
+    model.fit(X, y, entities={"row": own})
+    scores = model.predict_proba(X[:1], entities={"row": [-1]})[:, 1]
+    assert abs(scores[0] - 0.5) < 0.2
+
+
 def test_refusals(training: Embeddings, weighted: ecseq.ECSeqClassifier) -> None:
     X, y = training.X, training.y
     with pytest.raises(ValueError, match="calibrate: 'odd' is not one of"):
@@ -293,9 +307,6 @@ def test_refusals(training: Embeddings, weighted: ecseq.ECSeqClassifier) -> None
         ecseq.ECSeqRegressor(calibrate="platt").fit(X, X[:, 0])
     with pytest.raises(ValueError, match="calibrate: takes validation rows of at least two"):
         ecseq.ECSeqClassifier(calibrate="platt").fit(X, y, validation=(X[:9], np.zeros(9, int)))
-    untimed = ecseq.ECSeqClassifier(relations=[ecseq.EntityRelation("terminal")], calibrate="platt")
-    with pytest.raises(ValueError, match="calibrate: entity relations without times"):
-        untimed.fit(X, y, entities=training.entities)
     before = weighted.calibration_
     with pytest.raises(ValueError, match="two classes, got only one"):
         weighted.recalibrate(X[:5], np.zeros(5, int))

@@ -15,6 +15,9 @@ from ecseq import ECSeqClassifier, EntityRelation
 from ecseq._entity_ids import entity_keys, keys_of_sets, take
 from ecseq.metrics import binary_metrics
 
+# States are asked far beyond their last event here, on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
+
 DAY = 86_400.0
 
 
