@@ -106,6 +106,7 @@ ModelOptions to_options(const py::dict& given) {
   read(given, "standardize", options.standardize);
   read(given, "gate", options.gate);
   read(given, "own_head", options.own_head);
+  read(given, "tune_encoder", options.tune_encoder);
   read(given, "class_weight", options.class_weight);
   read(given, "controls", options.controls);
   read(given, "metadata", options.metadata);
@@ -389,6 +390,8 @@ void register_pipeline(py::module_& m) {
                              })
       .def_property_readonly("report", &Model::report)
       .def_property_readonly("task", [](const Model& model) { return task_name(model.task()); })
+      .def_property_readonly("tuned",
+                             [](const Model& model) { return model.options().tune_encoder; })
       .def_property_readonly("n_classes", &Model::n_classes)
       .def_property_readonly("input_features", &Model::input_features)
       .def_property_readonly("target_mean", &Model::target_mean)

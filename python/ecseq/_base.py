@@ -90,6 +90,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         patience: int = 10,
         validation_fraction: float = 0.2,
         calibrate: str | None = None,
+        tune_encoder: bool = False,
         controls: bool = True,
         preset: str | None = None,
         time_budget: float = 60.0,
@@ -127,6 +128,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.calibrate = calibrate
+        self.tune_encoder = tune_encoder
         self.controls = controls
         self.preset = preset
         self.time_budget = time_budget
@@ -253,6 +255,9 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
                 held_out_outputs = model.gated(held_out_base, own)
         finally:
             close_progress(progress)
+        if encoder is not None and model.tuned:
+            categories = encoder.categories_
+            encoder = SequenceEncoder._from_core(model.encoder, classes, categories)
         self._adopt(model, encoder, classes, head)
         self._watch(relations, training, held_out, y_training, y_held_out, held_out_outputs)
         if tried is not None:

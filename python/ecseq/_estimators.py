@@ -70,6 +70,11 @@ _PARAMETERS = """
         what they say: rising steps (Zadrozny and Elkan 2002), which need some hundred rows of each
         class, or a sigmoid (Platt 1999). `predict_proba`, `predict` and `replay` use it,
         `decision_function` does not; the order of rows stays, up to ties. See `recalibrate`.
+    tune_encoder : bool
+        Train the encoder on through attachment and relation layer (one layer of "sage_mean",
+        ``attach="knn"``), representatives found again after each epoch; then fit anew on the
+        embeddings it gives, and keep that if validation likes it better
+        (``fit_report_["tuning"]``). The encoder given is not changed; see ``encoder_``.
     controls : bool
         Also fit logistic (linear) regression and a small MLP on the same embedding, to be compared
         with: in ``fit_report_`` and by `control_scores`.

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "ecseq/autograd/operations.hpp"
 #include "encoder_state.hpp"
 #include "label_objective.hpp"
 #include "next_event_objective.hpp"
@@ -242,6 +243,70 @@ SequenceEncoder SequenceEncoder::pretrain(const SequencesView& training,
   const NextEventObjective objective(*state, training, validation, training_options.num_threads,
                                      progress, where, parameters, rng);
   train(*state, parameters, objective, training, training_options, remember);
+  return SequenceEncoder(state);
+}
+
+SequenceEncoder SequenceEncoder::tune(const SequenceEncoder& start, const SequencesView& training,
+                                      nn::Parameters<float>& own,
+                                      const EmbeddingObjective& objective,
+                                      const nn::TrainingOptions& options,
+                                      const ProgressCallback& progress) {
+  if (!start.has_head()) {
+    throw InvalidArgument("start: tuning takes an encoder with a head");
+  }
+  EncoderOptions same = start.options();
+  same.training = options;
+  require_training(training, {}, same);
+  const auto state = new_state(training, same, start.state_.get());
+  state->task = start.task();
+  state->n_classes = start.n_classes();
+  Rng rng(options.seed, 2);
+  state->declare_head(start.n_outputs(), rng);
+  state->parameters.flat() = start.state_->parameters.flat();
+  state->target_mean = start.state_->target_mean;
+  state->target_std = start.state_->target_std;
+  state->pack();
+
+  // The encoder's parameters, then the caller's.
+  nn::Parameters<float> parameters = state->parameters;
+  const int first = static_cast<int>(parameters.entries().size());
+  const int count = static_cast<int>(own.entries().size());
+  for (int i = 0; i < count; ++i) {
+    const auto& entry = own.entry(i);
+    const int id = parameters.add("own." + entry.name, entry.rows, entry.cols);
+    std::copy_n(own.data(i), entry.rows * entry.cols, parameters.data(id));
+  }
+  const auto adopt = [&](const nn::Parameters<float>& trained) {
+    auto& ours = state->parameters.flat();
+    std::copy_n(trained.flat().begin(), ours.size(), ours.begin());
+    std::copy_n(trained.flat().begin() + static_cast<std::ptrdiff_t>(ours.size()),
+                own.flat().size(), own.flat().begin());
+    state->pack();
+  };
+  std::vector<Index> lengths(at(training.size));
+  for (Index i = 0; i < training.size; ++i) lengths[at(i)] = training.length(i);
+  nn::TrainingProblem problem;
+  problem.n_samples = training.size;
+  problem.row_costs = lengths;
+  problem.shard_loss = [&](const nn::BoundParameters<float>& bound, std::span<const Index> rows,
+                           Rng& draws) {
+    const auto batch = nn::recurrent_batch(bound.tape(), training, rows);
+    const auto x = state->forward(bound, training, rows, batch, RowsOf::kSequences, &draws);
+    const auto head = autograd::linear(x, bound[state->head_weight], bound[state->head_bias]);
+    std::vector<autograd::Variable<float>> variables;
+    for (int i = 0; i < count; ++i) variables.push_back(bound[first + i]);
+    const nn::BoundParameters<float> theirs(bound.tape(), variables);
+    return objective.loss(theirs, x, head, rows, draws);
+  };
+  problem.validate = [&](const nn::Parameters<float>& trained) {
+    adopt(trained);
+    return objective.validate(SequenceEncoder(state), own);
+  };
+  problem.after_step = [&](nn::Parameters<float>& trained) { state->events.project(trained); };
+  nn::TrainingOptions how = options;
+  if (how.batch_size <= 0) how.batch_size = nn::automatic_batch_size(training.size, kLargestBatch);
+  state->report = nn::train(parameters, problem, how, progress);
+  adopt(parameters);
   return SequenceEncoder(state);
 }
 

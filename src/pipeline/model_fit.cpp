@@ -9,6 +9,7 @@
 #include "ecseq/core/require.hpp"
 #include "ecseq/pipeline/linear.hpp"
 #include "ecseq/pipeline/metrics.hpp"
+#include "encoder_tuning.hpp"
 #include "entity_inputs.hpp"
 #include "model_state.hpp"
 
@@ -260,6 +261,18 @@ void require_training_samples(const ModelState& state, const Samples& samples, c
   }
 }
 
+/// What tuned_encoder would refuse, before any work.
+void require_tunable(const ModelOptions& options, const ModelState& state) {
+  const bool fits = state.has_encoder_head() && options.similarity &&
+                    options.similarity->attach == "knn" && options.gnn == "sage_mean" &&
+                    options.n_layers == 1 && options.own_head;
+  if (!fits) {
+    throw InvalidArgument(
+        "tune_encoder: goes from an encoder with a head through one layer of 'sage_mean', attached "
+        "by 'knn' to representatives by similarity, with the built-in head");
+  }
+}
+
 void require_unlabelled(const ModelState& state, const Samples& samples) {
   if (!state.options.similarity) {
     throw InvalidArgument(
@@ -298,6 +311,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   require_training_samples(state, training, y, "training");
   require_training_samples(state, validation, y_validation, "validation");
   if (unlabelled != nullptr) require_unlabelled(state, *unlabelled);
+  if (options.tune_encoder) require_tunable(options, state);
   validate(y, training.size());
 
   const nn::TrainingOptions& trained = options.training;
@@ -453,7 +467,32 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   state.verification =
       make_verification(state, validation, {x_validation.data(), m, x_validation.cols()},
                         slice(inputs_validation, 0, m), base_validation.topRows(m));
-  return Model(std::move(owned));
+  if (!options.tune_encoder) return Model(std::move(owned));
+
+  const double score = selection_score(outputs, y_validation, options.selection);
+  const std::vector<int> groups = groups_of(y);
+  encoders::SequenceEncoder tuned =
+      tuned_encoder(state,
+                    {training, channels, weights, groups, entities.training, validation,
+                     entities.validation, y_standard},
+                    progress);
+  ModelOptions rest = options;
+  rest.tune_encoder = false;
+  FitDetails again_details;
+  Model again = fit(training, y, validation, y_validation, rest, std::move(tuned), progress,
+                    unlabelled, &again_details);
+  const double tuned_score =
+      selection_score(again_details.validation_outputs, y_validation, options.selection);
+  Model before(std::move(owned));
+  const bool better = tuned_score > score;
+  Model& chosen = better ? again : before;
+  if (better && details != nullptr) *details = std::move(again_details);
+  json report = json::parse(chosen.state_->report);
+  report["tuning"] = {
+      {"choice", better ? "tuned" : "as it was"}, {"score", score}, {"tuned_score", tuned_score}};
+  chosen.state_->report = report.dump();
+  chosen.state_->options.tune_encoder = better;
+  return std::move(chosen);
 }
 
 }  // namespace ecseq::pipeline

@@ -12,7 +12,19 @@ namespace {
 
 constexpr Index kLargestBatch = 1024;
 
-/// The sum of the rows' losses.
+/// Huber's loss with delta 1, averaged.
+double mean_huber(const Matrix<float>& outputs, const Targets& y) {
+  double sum = 0.0;
+  for (Index i = 0; i < outputs.rows(); ++i) {
+    const double e = std::abs(static_cast<double>(outputs(i, 0)) -
+                              static_cast<double>(y.values[static_cast<std::size_t>(i)]));
+    sum += e > 1.0 ? e - 0.5 : 0.5 * e * e;
+  }
+  return sum / static_cast<double>(outputs.rows());
+}
+
+}  // namespace
+
 autograd::Variable<float> loss_of(autograd::Variable<float> prediction,
                                   const Supervision& supervision, std::span<const Index> rows) {
   auto& tape = prediction.tape();
@@ -40,19 +52,6 @@ autograd::Variable<float> loss_of(autograd::Variable<float> prediction,
   }
   return autograd::squared_error(prediction, targets, weight);
 }
-
-/// Huber's loss with delta 1, averaged.
-double mean_huber(const Matrix<float>& outputs, const Targets& y) {
-  double sum = 0.0;
-  for (Index i = 0; i < outputs.rows(); ++i) {
-    const double e = std::abs(static_cast<double>(outputs(i, 0)) -
-                              static_cast<double>(y.values[static_cast<std::size_t>(i)]));
-    sum += e > 1.0 ? e - 0.5 : 0.5 * e * e;
-  }
-  return sum / static_cast<double>(outputs.rows());
-}
-
-}  // namespace
 
 void require_loss(const std::string& loss, Task task) {
   require_one_of("loss", loss, {"auto", "huber", "paper"});

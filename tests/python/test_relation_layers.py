@@ -244,3 +244,50 @@ def test_preset_fast_leaves_what_the_caller_chose(data):
     assert len(model.fit_report_["curve"]) <= 4
     assert len(model.representatives_.mass) == 100
     assert list(model.fit_report_["validation"]) == ["base", "ecseq"]
+
+
+def sequences_problem(n: int, seed: int) -> ecseq.Sequences:
+    """Labels hang on a product of two sums over the events."""
+    rng = np.random.default_rng(seed)
+    events = [rng.normal(size=(rng.integers(3, 12), 3)).astype(np.float32) for _ in range(n)]
+    sums = np.array([e.sum(axis=0) / np.sqrt(len(e)) for e in events])
+    labels = (sums[:, 0] * sums[:, 1] + 0.5 * rng.normal(size=n) > 0.2).astype(int)
+    offsets = np.concatenate([[0], np.cumsum([len(e) for e in events])])
+    step_labels = np.repeat(labels, np.diff(offsets))
+    return ecseq.Sequences(np.concatenate(events), offsets, labels=step_labels)
+
+
+def test_tuning_the_encoder_is_kept_where_validation_likes_it(tmp_path):
+    train, validation = sequences_problem(900, 5), sequences_problem(400, 6)
+    encoder = ecseq.SequenceEncoder("gru", hidden_size=8, max_epochs=2, random_state=0)
+    encoder.fit(train, validation=validation)
+    before = encoder.transform(validation)
+    plain = ecseq.ECSeqClassifier(encoder, controls=False, n_representatives=30, max_epochs=10)
+    plain.fit(train, validation=validation)
+    tuned = clone(plain).set_params(tune_encoder=True, num_threads=1)
+    tuned.fit(train, validation=validation)
+    report = tuned.fit_report_["tuning"]
+    score = {
+        m: np.mean([r.fit_report_["validation"]["ecseq"][k] for k in ("auc", "ap")])
+        for m, r in (("plain", plain), ("tuned", tuned))
+    }
+    assert score["tuned"] == pytest.approx(max(report["score"], report["tuned_score"]))
+    assert report["score"] == pytest.approx(score["plain"])
+    # An encoder of two epochs has much to learn, and the relation's loss teaches it.
+    assert report["choice"] == "tuned"
+    assert score["tuned"] > score["plain"] + 0.02
+    np.testing.assert_array_equal(encoder.transform(validation), before)
+    assert not np.array_equal(tuned.encoder_.transform(validation), before)
+    tuned.save(tmp_path / "model.ecseq")
+    scores = tuned.predict_proba(validation)
+    np.testing.assert_array_equal(
+        ecseq.load(tmp_path / "model.ecseq").predict_proba(validation), scores
+    )
+    again = clone(tuned).set_params(num_threads=2).fit(train, validation=validation)
+    np.testing.assert_array_equal(again.predict_proba(validation), scores)
+
+
+def test_what_cannot_be_tuned_is_refused(data):
+    X, y, _, _ = data
+    with pytest.raises(ValueError, match="tune_encoder: goes from an encoder"):
+        classifier(tune_encoder=True).fit(X, y)

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "ecseq/core/progress.hpp"
@@ -13,6 +15,22 @@
 namespace ecseq::encoders {
 
 struct EncoderState;
+
+class SequenceEncoder;
+
+/// What a caller tunes an encoder for: a loss of its embeddings, with parameters of the caller's.
+struct EmbeddingObjective {
+  /// The sum of the losses of `rows`; called from several threads at once, each with its own tape.
+  /// own: the caller's parameters; x: [rows, embedding_size]; head: what the encoder's own head
+  /// says of x, [rows, n_outputs], logits or standardised values.
+  std::function<autograd::Variable<float>(
+      const nn::BoundParameters<float>& own, autograd::Variable<float> x,
+      autograd::Variable<float> head, std::span<const Index> rows, Rng& rng)>
+      loss;
+  /// After each epoch. `now` may be used during the call only.
+  std::function<nn::ValidationScore(const SequenceEncoder& now, const nn::Parameters<float>& own)>
+      validate;
+};
 
 /// Recurrent or Transformer layers over the events of a sequence, and a linear head that was
 /// trained with them; an encoder that was trained without labels, or made from foreign weights,
@@ -45,6 +63,13 @@ class SequenceEncoder {
                                   const EncoderOptions& options,
                                   const ProgressCallback& progress = {},
                                   const SequenceEncoder* start = nullptr);
+
+  /// Goes on from `start`, which must have a head, towards an objective of the caller's, whose
+  /// parameters `own` are trained along and hold the best epoch's on return.
+  static SequenceEncoder tune(const SequenceEncoder& start, const SequencesView& training,
+                              nn::Parameters<float>& own, const EmbeddingObjective& objective,
+                              const nn::TrainingOptions& options,
+                              const ProgressCallback& progress = {});
 
   /// Embeddings [n, embedding_size]. A row does not depend, to the last bit, on the other sequences
   /// or on the number of threads.

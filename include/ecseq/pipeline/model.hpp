@@ -42,9 +42,12 @@ struct ModelOptions {
   bool own_head = true;             ///< false: the caller trains a head of its own on `inputs`
   bool gate = true;                 ///< stack with the base, or fall back to it, as validation says
   std::vector<float> class_weight;  ///< [n_classes] or empty
-  bool controls = true;             ///< also fit logistic regression and an MLP on the embedding
-  nn::TrainingOptions training;     ///< of the relation layer; batch_size 0 = by the data's size
-  std::string metadata;             ///< the caller's own text, kept in the model file
+  /// Train the encoder on through attachment and relation layer, and fit anew on what it then says,
+  /// if validation likes that better.
+  bool tune_encoder = false;
+  bool controls = true;          ///< also fit logistic regression and an MLP on the embedding
+  nn::TrainingOptions training;  ///< of the relation layer; batch_size 0 = by the data's size
+  std::string metadata;          ///< the caller's own text, kept in the model file
 };
 
 /// One attached representative and what it did.

@@ -25,6 +25,10 @@ struct Supervision {
   std::string selection = "auto";  ///< what early stopping watches, see selection_score
 };
 
+/// The sum of the losses of some rows' outputs [rows, out].
+autograd::Variable<float> loss_of(autograd::Variable<float> prediction,
+                                  const Supervision& supervision, std::span<const Index> rows);
+
 /// Outputs of the rows on the tape, [rows, out]; called from several threads at once.
 using Forward = std::function<autograd::Variable<float>(const nn::BoundParameters<float>& bound,
                                                         std::span<const Index> rows, Rng& rng)>;

@@ -114,6 +114,8 @@ class SimilarityRelation {
   /// [N], the representative of each row; empty after finish_training.
   const std::vector<std::int64_t>& assignment() const { return assignment_; }
   const SimilarityOptions& options() const { return options_; }
+  /// Of the embedding's columns, before nearness is measured.
+  const nn::Scaler& scaler() const { return scaler_; }
   /// Forgets the training rows' assignment and renames the typical cases: training row i becomes
   /// row_numbers[i] (or stays i where that is empty).
   void finish_training(const std::vector<std::int64_t>& row_numbers);
