@@ -34,9 +34,16 @@ Figures = dict[str, dict[str, float]]  # by row: rmse, mae
 # Neighbours, representatives and sizes were compared on the validation rows.
 OPTIONS: dict[str, dict[str, Any]] = {
     "nyc_bike1_tail": {"batch_size": 128, "weight_decay": 0.1},
-    "pedestrian_melbourne": {"batch_size": 256, "max_moments": 600},
+    "pedestrian_melbourne": {
+        "batch_size": 256,
+        "weight_decay": 0.1,
+        "learning_rate": 2e-3,
+        "encoder_max_epochs": 20,
+        "max_epochs": 25,
+        "max_moments": 1500,
+    },
 }
-REPRESENTATIVES = {"nyc_bike1_tail": 40, "pedestrian_melbourne": 20}
+REPRESENTATIVES = {"nyc_bike1_tail": 40, "pedestrian_melbourne": 27}
 PAPER: dict[str, dict[str, Any]] = {
     "nyc_bike1_tail": {},
     "pedestrian_melbourne": {"max_moments": 600},

@@ -120,10 +120,11 @@ SeriesRelation::SeriesRelation(MatrixView<float> history, Index channels,
     mass_.assign(found.representatives.mass.size(), 0);
     for (const auto k : assignment_) ++mass_[static_cast<std::size_t>(k)];
   }
-  attach(series, num_threads);
+  attach(series, num_threads, progress);
 }
 
-void SeriesRelation::attach(const Matrix<float>& series, int num_threads) {
+void SeriesRelation::attach(const Matrix<float>& series, int num_threads,
+                            const ProgressCallback& progress) {
   const Index n = n_series(), k = n_representatives(), d = series.cols();
   Matrix<float> representatives(k, d);
   represent(series.data(), d, representatives.data());
@@ -136,7 +137,7 @@ void SeriesRelation::attach(const Matrix<float>& series, int num_threads) {
     bool isolated = false;
   };
   std::vector<Attached> attached(at(n));
-  parallel_chunks(n, kChunk, num_threads, [&](Index begin, Index end) {
+  const auto attach_chunk = [&](Index begin, Index end) {
     std::vector<float> all(at(k));
     std::vector<std::int64_t> order(at(k));
     for (Index s = begin; s < end; ++s) {
@@ -160,7 +161,14 @@ void SeriesRelation::attach(const Matrix<float>& series, int num_threads) {
         out.correlation.push_back(all[at(order[at(j)])]);
       }
     }
-  });
+  };
+  // Some ten milliseconds of correlations between two looks at the callback.
+  const Index wave = std::max(kChunk, Index{20'000'000} / (k * d));
+  for (Index first = 0; first < n; first += wave) {
+    report(progress, {"attach", first, n, ""});
+    parallel_chunks(std::min(wave, n - first), kChunk, num_threads,
+                    [&](Index begin, Index end) { attach_chunk(first + begin, first + end); });
+  }
   offsets_.assign(1, 0);
   double isolated = 0.0;
   for (const auto& one : attached) {

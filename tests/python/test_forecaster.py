@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -359,3 +360,30 @@ def test_progress_is_told_and_interrupts() -> None:
     with pytest.raises(KeyboardInterrupt):
         ecseq.ECSeqForecaster(verbose=stop, **SMALL).fit(Y)
     assert {"encoder", "embed", "gnn"} <= set(stages)
+
+
+@pytest.mark.skipif(
+    not os.environ.get("ECSEQ_DATA"),
+    reason="ECSEQ_DATA does not name the folder of public data sets",
+)
+def test_other_cells_tell_bike_trips_that_a_cell_alone_does_not() -> None:
+    archive = np.load(Path(os.environ["ECSEQ_DATA"]) / "nyc_bike1_tail/nyc_bike1_tail.npz")
+    flow = archive["flow"].astype(np.float32)
+    flow = flow[:, flow.sum(axis=(0, 2)) > 0]
+    angle = np.arange(len(flow)) / 24 * 2 * np.pi
+    hour = np.stack([np.sin(angle), np.cos(angle), np.sin(2 * angle), np.cos(2 * angle)], axis=1)
+    model = ecseq.ECSeqForecaster(
+        relation=ecseq.SeriesRelation(40, n_neighbors=8),
+        loss="units",
+        batch_size=128,
+        weight_decay=0.1,
+        random_state=0,
+    ).fit(flow[:435], hour[:435], validation=370)
+    times = np.arange(435, len(flow))
+
+    def rmse(forecast: Floats) -> float:
+        return float(np.sqrt(np.mean((forecast[:, :, 0] - flow[435:]) ** 2)))
+
+    related = rmse(model.backtest(flow, hour, times))
+    assert related < 0.98 * rmse(model.control_backtest(flow, hour, times))
+    assert related < rmse(model.base_backtest(flow, hour, times))

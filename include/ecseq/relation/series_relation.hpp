@@ -80,7 +80,7 @@ class SeriesRelation {
                              const SeriesOptions& options);
 
  private:
-  void attach(const Matrix<float>& unit, int num_threads);
+  void attach(const Matrix<float>& series, int num_threads, const ProgressCallback& progress);
 
   SeriesOptions options_;
   std::vector<std::int64_t> assignment_;  ///< [S]
