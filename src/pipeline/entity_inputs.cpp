@@ -1,5 +1,6 @@
 #include "entity_inputs.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "ecseq/core/error.hpp"
@@ -149,6 +150,28 @@ EntityInputs build_entities(ModelState& state, const EntityRows& training,
     state.entities.push_back(std::move(memory));
   }
   return out;
+}
+
+std::vector<float> informed_weights(const ModelState& state, const Samples& training,
+                                    std::vector<float> weights) {
+  double delay = 0;
+  for (const auto& options : state.options.entities) delay = std::max(delay, options.label_delay);
+  const std::vector<double>& times = training.times;
+  if (times.empty() || delay == 0) return weights;
+  const double begin = *std::min_element(times.begin(), times.end()) + 2 * delay;
+  if (std::all_of(times.begin(), times.end(), [&](double time) { return time < begin; })) {
+    return weights;
+  }
+  weights.resize(times.size(), 1.0f);
+  double sum = 0;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    if (times[i] < begin) weights[i] = 0.0f;
+    sum += static_cast<double>(weights[i]);
+  }
+  if (sum == 0) return weights;
+  const double scale = static_cast<double>(weights.size()) / sum;
+  for (float& weight : weights) weight = static_cast<float>(weight * scale);
+  return weights;
 }
 
 std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,

@@ -31,6 +31,14 @@ EntityInputs build_entities(ModelState& state, const EntityRows& training,
                             const EntityRows& validation, const std::vector<double>& prior,
                             int num_threads);
 
+/// Weights of the training rows for what is learned on top: 0 for rows before the first moment at
+/// which an entity can be known for anything, two label delays after the first row (the delay until
+/// a label is known and as long again for enough of them to be), the others' `weights` (empty: 1
+/// each) scaled to mean 1. A layer that learns from rows without memory learns not to trust it.
+/// Empty where all rows count alike.
+std::vector<float> informed_weights(const ModelState& state, const Samples& training,
+                                    std::vector<float> weights);
+
 /// As of samples.times; the memories stay as they are.
 std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
                                            int num_threads);

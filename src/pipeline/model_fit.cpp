@@ -112,28 +112,6 @@ std::vector<float> row_weights(const Targets& y, const std::vector<float>& class
   return out;
 }
 
-/// Rows so early that no label of another can be known by then teach the head that entities are
-/// silent, which they are not later: from the first event on, twice the longest label delay. They
-/// weigh nothing, unless that would leave less than half. Returns how many.
-Index leave_out_warm_up(const std::vector<relation::EntityOptions>& entities,
-                        const std::vector<double>& times, std::vector<float>& weights) {
-  double delay = 0.0;
-  for (const auto& entity : entities) delay = std::max(delay, entity.label_delay);
-  if (times.empty() || !(delay > 0.0)) return 0;
-  const double begin = *std::min_element(times.begin(), times.end()) + 2.0 * delay;
-  const auto early = std::count_if(times.begin(), times.end(), [&](double t) { return t < begin; });
-  const auto n = static_cast<std::ptrdiff_t>(times.size());
-  if (early == 0 || 2 * early > n) return 0;
-  weights.resize(times.size(), 1.0f);
-  double kept = 0.0;
-  for (std::size_t i = 0; i < times.size(); ++i) {
-    if (times[i] < begin) weights[i] = 0.0f;
-    kept += weights[i];
-  }
-  for (float& w : weights) w = static_cast<float>(w * static_cast<double>(n) / kept);
-  return early;
-}
-
 /// Class of each row, or the quantile bin of a regression target.
 std::vector<int> groups_of(const Targets& y) {
   if (y.task == Task::kRegression) return compress::quantile_groups(y.values, kQuantileBins);
@@ -376,8 +354,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   nn::TrainingReport layer_report;
   state.options.training.stage = "gnn";
-  std::vector<float> layer_weights = weights;
-  const Index warm_up = leave_out_warm_up(state.options.entities, training.times, layer_weights);
+  const std::vector<float> layer_weights = informed_weights(state, training, weights);
+  const auto warm_up = std::count(layer_weights.begin(), layer_weights.end(), 0.0f) -
+                       std::count(weights.begin(), weights.end(), 0.0f);
   if (details != nullptr) {
     if (!options.own_head) *details = {inputs.dense, inputs_validation.dense, {}, {}};
     for (Index i = 0; i < training.size(); ++i) {
