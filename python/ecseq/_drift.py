@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ecseq import _core, metrics
 from ecseq._freshness import in_words
+from ecseq._inputs import Samples
 
 # Scores of the validation rows kept: all of them where there are no more, else their quantiles.
 _KEPT_SCORES = 201
@@ -32,12 +33,14 @@ class DriftReport:
     ----------
     rows : int
     beyond_radius : float or None
-        Share of the rows farther from their nearest representative than 99 % of its training rows:
-        about 0.01 where nothing drifts. In the standardised space that the representatives were
-        found in.
+        Share of the rows farther from their nearest representative than 99 % of its training rows,
+        in the standardised space that the representatives were found in.
     usage_shift : float or None
         Total variation distance, 0 to 1, between the representatives' shares of the training rows
         and of these.
+    beyond_radius_at_fit, usage_shift_at_fit : float or None
+        The same of the validation rows, to compare with: where representatives have few rows each,
+        new ones lie beyond their radius more often than 1 % without any drift.
     unseen_entities : dict of str to float
         For each entity relation the share of rows whose entity was never seen.
     label_shift : float or None
@@ -66,6 +69,8 @@ class DriftReport:
     label_shift: float | None
     score_shift: float | None
     score_distance: float | None
+    beyond_radius_at_fit: float | None = None
+    usage_shift_at_fit: float | None = None
     performance: list[dict[str, float]] = field(default_factory=list, repr=False)
     period: float = math.nan
 
@@ -73,11 +78,14 @@ class DriftReport:
         lines = [f"Drift of {self.rows} rows from what the model was fitted on:"]
         if self.beyond_radius is not None:
             lines.append(
-                f"{100 * self.beyond_radius:.1f} % lie beyond the radius of their representative "
-                "(about 1 % at fit)."
+                f"{100 * self.beyond_radius:.1f} % lie beyond the radius of their representative"
+                f"{_compared(self.beyond_radius_at_fit, 100, '.1f', ' %')}."
             )
         if self.usage_shift is not None:
-            lines.append(f"Use of the representatives moved by {self.usage_shift:.2f} of 1.")
+            lines.append(
+                f"Use of the representatives moved by {self.usage_shift:.2f} of 1"
+                f"{_compared(self.usage_shift_at_fit, 1, '.2f', '')}."
+            )
         lines += [
             f"{100 * share:.1f} % have a {by} never seen before."
             for by, share in self.unseen_entities.items()
@@ -220,6 +228,28 @@ def distances(
     return nearest, np.sqrt(np.einsum("ij,ij->i", gaps, gaps))
 
 
+def use_of_representatives(
+    model: _core.Model, samples: Samples, num_threads: int
+) -> tuple[float, float] | None:
+    """Share of the rows beyond their radius, and shift of their shares; None without
+    representatives."""
+    representatives = model.representatives()
+    if representatives is None:
+        return None
+    encoder = model.encoder
+    if encoder is None:
+        assert isinstance(samples.x, np.ndarray)
+        embedding = samples.x
+    else:
+        assert isinstance(samples.x, tuple)
+        embedding = encoder.encode(samples.x, num_threads)
+    nearest, distance = distances(model, embedding, num_threads)
+    beyond = float(np.mean(distance > representatives["radius"][nearest]))
+    now = np.bincount(nearest, minlength=len(representatives["mass"])) / len(nearest)
+    then = representatives["mass"] / representatives["mass"].sum()
+    return beyond, 0.5 * float(np.abs(now - then).sum())
+
+
 def scale_of(model: _core.Model) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and inverse standard deviation [h] that the similarity relation scales by: they are in
     the model file, and nowhere else."""
@@ -283,6 +313,12 @@ def _measures(
             "recall_at_p90": metrics.recall_at_precision(y, p, 0.9),
         }
     return found | {"brier": metrics.brier_score(y, p)}
+
+
+def _compared(at_fit: float | None, scale: float, digits: str, unit: str) -> str:
+    if at_fit is None:
+        return ""
+    return f" ({scale * at_fit:{digits}}{unit} of the validation rows at fit)"
 
 
 def _kept(scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,12 +17,12 @@ from ecseq._calibration import METHODS, Calibration, fit_calibration
 from ecseq._checks import as_array, as_moment, as_seconds
 from ecseq._drift import (
     DriftReport,
-    distances,
     label_shift,
     performance,
     reference_of,
     score_columns,
     score_shift,
+    use_of_representatives,
 )
 from ecseq._entity_ids import flat
 from ecseq._freshness import Staleness, StaleStateWarning, staleness_at, trained_age
@@ -65,7 +65,11 @@ class Monitoring:
         scores = score_columns(self._shares(outputs), task)
         codes = np.concatenate([y_training, y_held_out])
         n_classes = self._model.n_classes
-        self.fit_report_["reference"] = reference_of(task, n_classes, codes, scores)
+        reference = reference_of(task, n_classes, codes, scores)
+        use = use_of_representatives(self._model, held_out, threads(this.num_threads))
+        if use is not None:
+            reference["beyond_radius"], reference["usage_shift"] = use
+        self.fit_report_["reference"] = reference
 
         self._latest_time = None
         entity_relations = [r for r in relations if isinstance(r, EntityRelation)]
@@ -231,6 +235,7 @@ class Monitoring:
         seconds = as_duration(period, "period")
         if not 0.0 < seconds < np.inf:
             raise ValueError(f"period: expected a finite duration above 0, got {period!r}")
+        samples: Samples
         codes: NDArray[np.float32] | None = None
         if y is not None or getattr(X, "labels", None) is not None:
             samples, codes = this._labelled(X, y, entities, times)
@@ -238,19 +243,10 @@ class Monitoring:
             samples = this._samples(X, entities, times)
         n_threads = threads(this.num_threads)
         task = self._model.task
-        scores = score_columns(self._shares(self._outputs_of(samples, codes)), task)
+        outputs = self._outputs_of(samples, codes)
+        scores = score_columns(self._shares(outputs), task)
 
-        beyond = usage = None
-        representatives = self._model.representatives()
-        if representatives is not None:
-            encoder = self._model.encoder
-            x = samples.x
-            embedding = x if encoder is None else encoder.encode(x, n_threads)
-            nearest, distance = distances(self._model, embedding, n_threads)
-            beyond = float(np.mean(distance > representatives["radius"][nearest]))
-            now = np.bincount(nearest, minlength=len(representatives["mass"])) / len(nearest)
-            then = representatives["mass"] / representatives["mass"].sum()
-            usage = 0.5 * float(np.abs(now - then).sum())
+        beyond, usage = use_of_representatives(self._model, samples, n_threads) or (None, None)
         unseen = {
             by: float(np.mean(~self._model.knows(i, flat(samples.entities[by])[0])))
             for i, by in enumerate(self._model.entity_sets)
@@ -264,11 +260,10 @@ class Monitoring:
             labels = label_shift(reference, codes)
         periods: list[dict[str, float]] = []
         if codes is not None and samples.times is not None:
-            base_outputs = self._model.base(
-                samples.x, samples.entities, samples.times, threads(this.num_threads)
-            )
+            base_outputs = self._model.base(*samples, n_threads)
             base = score_columns(self._shares(base_outputs), task)
-            periods = performance(task, codes, scores, base, samples.times, seconds)
+            said = score_columns(self._shares(outputs, self.calibration_), task)
+            periods = performance(task, codes, said, base, samples.times, seconds)
         return DriftReport(
             rows=len(scores),
             beyond_radius=beyond,
@@ -277,6 +272,8 @@ class Monitoring:
             label_shift=labels,
             score_shift=index,
             score_distance=distance_of_scores,
+            beyond_radius_at_fit=reference.get("beyond_radius"),
+            usage_shift_at_fit=reference.get("usage_shift"),
             performance=periods,
             period=seconds,
         )
@@ -291,9 +288,14 @@ class Monitoring:
             return self._model.decide(*samples, n_threads)
         return self._model.replay(samples.x, codes, samples.entities, samples.times, n_threads)
 
-    def _shares(self, outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities [n, classes] without calibration, or values [n, 1]."""
-        return outputs if self._task == "regression" else probabilities(_logits(outputs))
+    def _shares(
+        self, outputs: NDArray[np.float32], calibration: Calibration | None = None
+    ) -> NDArray[np.float32]:
+        """Probabilities [n, classes], or values [n, 1]."""
+        if self._task == "regression":
+            return outputs
+        of = probabilities if calibration is None else calibration.probabilities
+        return of(_logits(outputs))
 
 
 def _callers_level() -> int:

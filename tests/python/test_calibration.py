@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.isotonic import IsotonicRegression
 
 import ecseq
-from conftest import Embeddings, make_embeddings
+from conftest import DAY, Embeddings, make_embeddings
 from ecseq import metrics
 from ecseq._calibration import Calibration, Sigmoid, Steps, fit_calibration
 from ecseq._labels import probabilities
@@ -262,6 +262,9 @@ def test_recalibration_follows_labels_that_have_moved(
     np.testing.assert_array_equal(model.decision_function(later_X), logits)
     assert model.calibration_.method == "platt"
     assert model.calibrate == "isotonic"
+    days = np.linspace(0, 10, len(later_y)) * DAY
+    (period,) = model.drift(later_X, later_y, times=days, period="30d").performance
+    assert period["brier"] == pytest.approx(metrics.brier_score(later_y, after), rel=1e-4)
     curve = model.reliability_curve(later_X, later_y, n_bins=5, bins="count")
     assert curve.rows.sum() == len(later_y)
     assert np.abs(curve.share - curve.probability).max() < 0.1
