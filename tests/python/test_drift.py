@@ -161,8 +161,7 @@ def test_a_model_without_similarity_has_no_radius(training: Embeddings) -> None:
     assert found.beyond_radius is None
     assert found.usage_shift is None
     assert found.beyond_radius_at_fit is None
-    # States without times know the validation rows' labels: no scores to compare with.
-    assert found.score_shift is None
+    assert found.score_shift < 0.1
     assert "radius" not in str(found)
 
 
