@@ -7,6 +7,7 @@ from ecseq._dispatch import cpu_info
 from ecseq._drift import DriftReport
 from ecseq._encoder import SequenceEncoder
 from ecseq._estimators import ECSeqClassifier, ECSeqRegressor, load
+from ecseq._explanation_quality import ExplanationQuality, explanation_quality
 from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
 from ecseq._forecaster import (
     ECSeqForecaster,
@@ -28,6 +29,7 @@ __all__ = [
     "EntityCase",
     "EntityRelation",
     "Explanation",
+    "ExplanationQuality",
     "Explanations",
     "FrozenRepresentatives",
     "ModelFileError",
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "compress",
     "cpu_info",
+    "explanation_quality",
     "graph",
     "load",
     "metrics",
