@@ -255,9 +255,8 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
                 held_out_outputs = model.gated(held_out_base, own)
         finally:
             close_progress(progress)
-        if encoder is not None and model.tuned:
-            categories = encoder.categories_
-            encoder = SequenceEncoder._from_core(model.encoder, classes, categories)
+        if encoder is not None and model.encoder is not None and model.tuned:
+            encoder = SequenceEncoder._from_core(model.encoder, classes, encoder.categories_)
         self._adopt(model, encoder, classes, head)
         self._watch(relations, training, held_out, y_training, y_held_out, held_out_outputs)
         if tried is not None:
