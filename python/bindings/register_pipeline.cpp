@@ -57,6 +57,7 @@ relation::EntityOptions to_entity_options(const py::dict& config) {
   read(config, "label_delay", entity.label_delay);
   read(config, "prior_strength", entity.prior_strength);
   read(config, "max_entities", entity.max_entities);
+  read(config, "aggregator", entity.aggregator);
   return entity;
 }
 

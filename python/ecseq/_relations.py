@@ -199,6 +199,9 @@ class EntityRelation(BaseEstimator):
     label_delay : duration
     prior_strength : float
         Labels at the overall rate added to each rate.
+    aggregator : {"summary", "gru", "gnn"}
+        What becomes of the remembered labels: fixed numbers; or, beside them, what a GRU or a graph
+        layer learns of the labels one by one (with times, and one entity per row).
     max_entities : int, optional
         Entities remembered at most: beyond, the one whose latest event is oldest is forgotten, and
         is new when it returns. None: all. An entity takes some 400 bytes and 8 to 40 per event.
@@ -215,6 +218,7 @@ class EntityRelation(BaseEstimator):
         label_delay: Duration = 0,
         prior_strength: float = 2.0,
         max_entities: int | None = None,
+        aggregator: str = "summary",
     ) -> None:
         self.by = by
         self.over = over
@@ -224,6 +228,7 @@ class EntityRelation(BaseEstimator):
         self.label_delay = label_delay
         self.prior_strength = prior_strength
         self.max_entities = max_entities
+        self.aggregator = aggregator
 
     def _options(self) -> dict[str, Any]:
         if not isinstance(self.by, str) or not self.by:
@@ -242,6 +247,7 @@ class EntityRelation(BaseEstimator):
             "set": self.over == "sequence",
             "half_lives": self._half_lives(),
             "max_entities": 0 if bound is None else _as_int(bound, "max_entities", minimum=1),
+            "aggregator": str(self.aggregator),
             "memory": _as_int(self.memory, "memory", minimum=1),
             "windows": windows,
             "label_delay": delay,

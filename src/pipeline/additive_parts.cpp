@@ -48,7 +48,7 @@ bool is_additive(const ModelState& state) {
   const ModelOptions& options = state.options;
   const bool linear = options.gnn == "sage_mean" || options.gnn == "gcn";
   return nn::activation_named(options.activation) == nn::Activation::kNone &&
-         (state.averages() || (linear && options.n_layers == 1));
+         !state.learns_memories() && (state.averages() || (linear && options.n_layers == 1));
 }
 
 AdditiveParts additive_parts(const ModelState& state, const LayerInputs& inputs,
@@ -68,7 +68,9 @@ AdditiveParts additive_parts(const ModelState& state, const LayerInputs& inputs,
   out.own = static_cast<float>(state.gate.base_weight) * base(0, output) +
             scale * (sum_of(found.dense, state.self_block()) + found.node);
   for (std::size_t e = 0; e < out.entities.size(); ++e) {
-    out.entities[e] = scale * sum_of(found.dense, state.entity_block(e));
+    float part = sum_of(found.dense, state.entity_block(e));
+    if (const auto memory = state.memory_of(e)) part += found.memories[*memory];
+    out.entities[e] = scale * part;
   }
   float rest = found.rest;
   if (state.similarity) {

@@ -123,7 +123,7 @@ encoders::SequenceEncoder tuned_encoder(const ModelState& fitted, const TuningDa
       blocks.push_back(in_units_of_target(head, fitted));
     }
     blocks.push_back(attachment.average(x, rows));
-    for (const auto& features : data.entities) {
+    for (const auto& features : data.entities.facts) {
       auto block = tape.constant(n, features.cols());
       for (Index i = 0; i < n; ++i) {
         block.value().row(i) = features.row(rows[static_cast<std::size_t>(i)]);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "entity_inputs.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::pipeline {
@@ -10,9 +11,9 @@ struct TuningData {
   const relation::LabelChannels& channels;
   const std::vector<float>& weights;  ///< [n] or empty
   const std::vector<int>& groups;
-  const std::vector<Matrix<float>>& entities;  ///< of the training rows
+  const EntityBlocks& entities;  ///< of the training rows
   const Samples& validation;
-  const std::vector<Matrix<float>>& entities_validation;
+  const EntityBlocks& entities_validation;
   const Targets& y_validation;  ///< regression: standardised
 };
 

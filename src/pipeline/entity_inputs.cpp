@@ -27,10 +27,14 @@ Matrix<float> in_label_units(const ModelState& state, const Matrix<float>& base)
   return (base.array() - mean) / static_cast<float>(state.target_std);
 }
 
-Matrix<float> features_of(const relation::EntityMemory& memory, const EntityColumn& column,
-                          const std::vector<double>& times, int num_threads) {
+bool is_learned(const relation::EntityOptions& options) { return options.aggregator != "summary"; }
+
+/// Adds what a relation says of the rows as its memory is.
+void add_features(const relation::EntityMemory& memory, const EntityColumn& column,
+                  const std::vector<double>& times, int num_threads, EntityBlocks& out) {
   if (memory.options().set) {
-    return relation::set_features(memory, sets_of(column), times, num_threads);
+    out.facts.push_back(relation::set_features(memory, sets_of(column), times, num_threads));
+    return;
   }
   Matrix<float> features(column.size(), memory.n_features());
   parallel_chunks(column.size(), kChunk, num_threads, [&](Index begin, Index end) {
@@ -39,21 +43,38 @@ Matrix<float> features_of(const relation::EntityMemory& memory, const EntityColu
       memory.features(column.keys[row], times[row], features.row(i).data());
     }
   });
-  return features;
+  out.facts.push_back(std::move(features));
+  if (!is_learned(memory.options())) return;
+  RecentRows recent;
+  std::vector<float> rows;
+  for (std::size_t i = 0; i < column.keys.size(); ++i) {
+    recent.offsets.push_back(recent.offsets.back() + memory.recent(column.keys[i], times[i], rows));
+  }
+  recent.rows = Eigen::Map<const Matrix<float>>(rows.data(), recent.offsets.back(),
+                                                memory.n_recent_columns());
+  out.recent.push_back(std::move(recent));
 }
 
-/// Features as of each row's moment (untimed: from all rows but itself); then all are observed.
-Matrix<float> observe(relation::EntityMemory& memory, const EntityColumn& column,
-                      const std::vector<double>& times, const Matrix<float>& channels,
-                      const Matrix<float>& base, int num_threads) {
+/// What a relation says of each row at its moment (untimed: of all rows but itself); then all are
+/// observed.
+void observe(relation::EntityMemory& memory, const EntityColumn& column,
+             const std::vector<double>& times, const Matrix<float>& channels,
+             const Matrix<float>& base, int num_threads, EntityBlocks& out) {
   const bool timed = memory.options().timed;
   if (memory.options().set) {
     const relation::EntitySets sets = sets_of(column);
-    return timed ? relation::replay_sets(memory, sets, times, channels, base, num_threads)
-                 : relation::leave_one_out_sets(memory, sets, channels, num_threads);
+    out.facts.push_back(
+        timed ? relation::replay_sets(memory, sets, times, channels, base, num_threads)
+              : relation::leave_one_out_sets(memory, sets, channels, num_threads));
+  } else if (is_learned(memory.options())) {
+    relation::EntityMemory::Extras extras;
+    extras.with_recent = true;
+    out.facts.push_back(memory.replay(column.keys, times, channels, base, num_threads, &extras));
+    out.recent.push_back({std::move(extras.recent), std::move(extras.offsets)});
+  } else {
+    out.facts.push_back(timed ? memory.replay(column.keys, times, channels, base, num_threads)
+                              : memory.leave_one_out(column.keys, channels, num_threads));
   }
-  return timed ? memory.replay(column.keys, times, channels, base, num_threads)
-               : memory.leave_one_out(column.keys, channels, num_threads);
 }
 
 EntityColumn joined(const EntityColumn& first, const EntityColumn& second, bool set) {
@@ -78,7 +99,19 @@ Matrix<float> joined(const Matrix<float>& first, const Matrix<float>& second) {
   return out;
 }
 
+void append(EntityBlocks& all, EntityBlocks part) {
+  for (auto& facts : part.facts) all.facts.push_back(std::move(facts));
+  for (auto& recent : part.recent) all.recent.push_back(std::move(recent));
+}
+
 }  // namespace
+
+EntityBlocks slice(const EntityBlocks& all, Index begin, Index end) {
+  EntityBlocks out;
+  for (const auto& facts : all.facts) out.facts.push_back(facts.middleRows(begin, end - begin));
+  for (const auto& recent : all.recent) out.recent.push_back(slice(recent, begin, end));
+  return out;
+}
 
 const EntityColumn& entity_column(const Samples& samples, const relation::EntityOptions& options) {
   std::string given;
@@ -134,18 +167,19 @@ EntityInputs build_entities(ModelState& state, const EntityRows& training,
     if (options.timed) {
       std::vector<double> times = training.samples.times;
       times.insert(times.end(), validation_times.begin(), validation_times.end());
-      const Matrix<float> features = observe(memory, joined(column, validation_column, options.set),
-                                             times, joined(training.channels, validation.channels),
-                                             joined(base, validation_base), num_threads);
-      out.training.push_back(features.topRows(n));
-      out.validation.push_back(features.bottomRows(m));
+      EntityBlocks both;
+      observe(memory, joined(column, validation_column, options.set), times,
+              joined(training.channels, validation.channels), joined(base, validation_base),
+              num_threads, both);
+      append(out.training, slice(both, 0, n));
+      append(out.validation, slice(both, n, n + m));
     } else {
-      out.training.push_back(observe(memory, column, event_times(training.samples),
-                                     training.channels, base, num_threads));
-      out.validation.push_back(
-          features_of(memory, validation_column, validation_times, num_threads));
+      observe(memory, column, event_times(training.samples), training.channels, base, num_threads,
+              out.training);
+      add_features(memory, validation_column, validation_times, num_threads, out.validation);
+      EntityBlocks unused;
       observe(memory, validation_column, validation_times, validation.channels, validation_base,
-              num_threads);
+              num_threads, unused);
     }
     state.entities.push_back(std::move(memory));
   }
@@ -174,25 +208,22 @@ std::vector<float> informed_weights(const ModelState& state, const Samples& trai
   return weights;
 }
 
-std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
-                                           int num_threads) {
+EntityBlocks entity_features(const ModelState& state, const Samples& samples, int num_threads) {
   const std::vector<double> times = event_times(samples);
-  std::vector<Matrix<float>> out;
+  EntityBlocks out;
   for (const auto& memory : state.entities) {
-    out.push_back(
-        features_of(memory, entity_column(samples, memory.options()), times, num_threads));
+    add_features(memory, entity_column(samples, memory.options()), times, num_threads, out);
   }
   return out;
 }
 
-std::vector<Matrix<float>> replay_entities(const ModelState& state, const EntityRows& rows,
-                                           int num_threads) {
+EntityBlocks replay_entities(const ModelState& state, const EntityRows& rows, int num_threads) {
   const std::vector<double> times = event_times(rows.samples);
   const Matrix<float> base = in_label_units(state, rows.base);
-  std::vector<Matrix<float>> out;
+  EntityBlocks out;
   for (auto memory : state.entities) {
     const EntityColumn& column = entity_column(rows.samples, memory.options());
-    out.push_back(observe(memory, column, times, rows.channels, base, num_threads));
+    observe(memory, column, times, rows.channels, base, num_threads, out);
   }
   return out;
 }
@@ -201,9 +232,10 @@ void observe_entities(ModelState& state, const EntityRows& rows, int num_threads
   const std::vector<double> times = event_times(rows.samples);
   const Matrix<float> base = in_label_units(state, rows.base);
   auto entities = state.entities;
+  EntityBlocks unused;
   for (auto& memory : entities) {
     const EntityColumn& column = entity_column(rows.samples, memory.options());
-    observe(memory, column, times, rows.channels, base, num_threads);
+    observe(memory, column, times, rows.channels, base, num_threads, unused);
   }
   state.entities = std::move(entities);
 }
@@ -218,7 +250,9 @@ std::vector<std::string> entity_names(const relation::EntityMemory& memory) {
 
 RowVector<float> unseen_entity(const relation::EntityMemory& memory, double time) {
   const std::vector<relation::EntityKey> nobody = {relation::kNoEntity};
-  return features_of(memory, {memory.options().by, nobody, {}}, {time}, 1).row(0);
+  EntityBlocks out;
+  add_features(memory, {memory.options().by, nobody, {}}, {time}, 1, out);
+  return out.facts.front().row(0);
 }
 
 bool knows_entity(const relation::EntityMemory& memory, const EntityColumn& column, Index row) {

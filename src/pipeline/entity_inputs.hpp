@@ -11,10 +11,17 @@ namespace ecseq::pipeline {
 // What entity relations contribute to a model's inputs: one matrix [n, entity_width] per relation.
 // channels: [n, outputs] labels as LabelChannels hold them; base: [n, outputs] the base's outputs.
 
+/// What entity relations say of some rows.
+struct EntityBlocks {
+  std::vector<Matrix<float>> facts;  ///< [n, entity_width] by relation
+  std::vector<RecentRows> recent;    ///< of relations with a learned aggregation, in their order
+};
+EntityBlocks slice(const EntityBlocks& all, Index begin, Index end);
+
 /// What every entity relation makes of the training and of the validation rows.
 struct EntityInputs {
-  std::vector<Matrix<float>> training;
-  std::vector<Matrix<float>> validation;
+  EntityBlocks training;
+  EntityBlocks validation;
 };
 
 /// Labelled rows: whom they relate to, their labels, and what the base says of them.
@@ -40,12 +47,10 @@ std::vector<float> informed_weights(const ModelState& state, const Samples& trai
                                     std::vector<float> weights);
 
 /// As of samples.times; the memories stay as they are.
-std::vector<Matrix<float>> entity_features(const ModelState& state, const Samples& samples,
-                                           int num_threads);
+EntityBlocks entity_features(const ModelState& state, const Samples& samples, int num_threads);
 
 /// Each row as of its own moment, the rows before it observed. On copies: the state stays.
-std::vector<Matrix<float>> replay_entities(const ModelState& state, const EntityRows& rows,
-                                           int num_threads);
+EntityBlocks replay_entities(const ModelState& state, const EntityRows& rows, int num_threads);
 
 /// Advances the memories by labelled rows. Where it throws, nothing has changed.
 void observe_entities(ModelState& state, const EntityRows& rows, int num_threads);

@@ -31,8 +31,10 @@ void require_labelled(const ModelState& state, const Samples& samples, const Tar
 }
 
 void require_averages(const ModelState& state) {
-  if (state.averages()) return;
-  throw InvalidArgument("gnn: a head of one's own sees averages, that is one layer of 'sage_mean'");
+  if (state.averages() && !state.learns_memories()) return;
+  throw InvalidArgument(
+      "head: one of one's own sees averages and summaries, that is one layer of 'sage_mean' and "
+      "aggregator='summary'");
 }
 
 void require_timed(const ModelState& state) {
@@ -46,13 +48,12 @@ void require_timed(const ModelState& state) {
 
 /// Applies head and gate to blocks of rows and stacks the results.
 Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
-                            const Matrix<float>& base, const std::vector<Matrix<float>>& entities,
+                            const Matrix<float>& base, const EntityBlocks& entities,
                             int num_threads) {
   Matrix<float> out(x.rows(), state.n_outputs());
   for (Index begin = 0; begin < x.rows(); begin += kBlock) {
     const Index end = std::min(x.rows(), begin + kBlock);
-    std::vector<Matrix<float>> part;
-    for (const auto& features : entities) part.push_back(middle_rows(features, begin, end));
+    const EntityBlocks part = slice(entities, begin, end);
     const Matrix<float> part_base = middle_rows(base, begin, end);
     const LayerInputs inputs = relation_inputs(state, {x.row(begin).data(), end - begin, x.cols()},
                                                part_base, part, num_threads);
@@ -127,7 +128,13 @@ Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num
 RelationLayerOptions layer_options(const ModelState& state) {
   const ModelOptions& options = state.options;
   RelationLayerOptions out;
-  out.averaged = state.averages();
+  out.averaged = state.averages() && !state.learns_memories();
+  out.graph.on_edges = !state.averages();
+  for (const auto& entity : options.entities) {
+    if (entity.aggregator == "summary") continue;
+    out.graph.memories.push_back(entity.aggregator == "gru" ? gnn::MemoryAggregation::kGru
+                                                            : gnn::MemoryAggregation::kGnn);
+  }
   out.graph.backbone.kind = options.gnn;
   out.graph.backbone.n_layers = options.n_layers;
   out.graph.backbone.heads = options.heads;
@@ -143,7 +150,7 @@ RelationLayerOptions layer_options(const ModelState& state) {
 }
 
 LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
-                            const std::vector<Matrix<float>>& entities, int num_threads,
+                            const EntityBlocks& entities, int num_threads,
                             const Matrix<float>* labels) {
   LayerInputs inputs;
   Matrix<float>& dense = inputs.dense;
@@ -166,10 +173,11 @@ LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const 
       for (Index i = 0; i < x.rows; ++i) relation.as_node(x.row(i), inputs.node.row(i).data());
     }
   }
-  for (std::size_t e = 0; e < entities.size(); ++e) {
+  for (std::size_t e = 0; e < entities.facts.size(); ++e) {
     const auto& block = state.entity_block(e);
-    dense.middleCols(block.begin, block.size) = entities[e];
+    dense.middleCols(block.begin, block.size) = entities.facts[e];
   }
+  inputs.recent = entities.recent;
   return inputs;
 }
 

@@ -25,7 +25,12 @@ class Occlusion {
   LayerInputs without_entity(LayerInputs inputs, std::size_t e, double time) const {
     const auto& block = state_.entity_block(e);
     inputs.dense.middleCols(block.begin, block.size) = unseen_entity(state_.entities[e], time);
+    if (const auto memory = state_.memory_of(e))
+      inputs.recent[*memory] = forgotten(inputs, *memory);
     return inputs;
+  }
+  static RecentRows forgotten(const LayerInputs& inputs, std::size_t memory) {
+    return {Matrix<float>(0, inputs.recent[memory].rows.cols()), {0, 0}};
   }
   /// The inputs attached to `rest` alone. Nothing left: where the layer averages, the training mean
   /// of the average; else no edge.
@@ -165,7 +170,7 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
       found.by = memory.options().by;
       found.known = knows_entity(memory, entity_column(samples, memory.options()), i);
       found.names = entity_names(memory);
-      found.facts.assign(entities[e].row(i).begin(), entities[e].row(i).end());
+      found.facts.assign(entities.facts[e].row(i).begin(), entities.facts[e].row(i).end());
       found.contribution =
           adds ? parts.entities[e]
                : explanation.score -

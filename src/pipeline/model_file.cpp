@@ -87,6 +87,12 @@ void save_verification(io::TensorFile& file, const VerificationCases& cases) {
     file.doubles["verify.weights"] = {attachments.weight.begin(), attachments.weight.end()};
   }
   if (cases.inputs.node.rows() > 0) file.floats["verify.nodes"] = cases.inputs.node;
+  for (std::size_t m = 0; m < cases.inputs.recent.size(); ++m) {
+    const auto& recent = cases.inputs.recent[m];
+    const std::string name = "verify.recent" + std::to_string(m);
+    file.integers[name] = {recent.offsets.begin(), recent.offsets.end()};
+    if (recent.rows.rows() > 0) file.floats[name + ".rows"] = recent.rows;
+  }
   file.floats["verify.base"] = cases.base;
   file.floats["verify.outputs"] = cases.outputs;
 }
@@ -113,8 +119,27 @@ relation::Attachments load_edges(const io::TensorFile& file, Index n, Index sour
   return out;
 }
 
+/// Throws FileError where remembered rows do not fit `n` targets.
+RecentRows load_recent(const io::TensorFile& file, const std::string& name, Index n, Index columns,
+                       const std::string& origin) {
+  RecentRows out;
+  out.rows.resize(0, columns);
+  const auto offsets = file.integers.find(name);
+  const auto rows = file.floats.find(name + ".rows");
+  if (rows != file.floats.end()) out.rows = rows->second;
+  if (offsets != file.integers.end()) {
+    out.offsets.assign(offsets->second.begin(), offsets->second.end());
+  }
+  const bool fits = out.offsets.size() == static_cast<std::size_t>(n) + 1 &&
+                    out.offsets.front() == 0 && out.offsets.back() == out.rows.rows() &&
+                    out.rows.cols() == columns &&
+                    std::is_sorted(out.offsets.begin(), out.offsets.end());
+  if (!fits) throw FileError(origin + ": tensor '" + name + "' does not fit the others");
+  return out;
+}
+
 VerificationCases load_verification(const io::TensorFile& file, Index representatives,
-                                    const std::string& origin) {
+                                    const std::vector<Index>& memories, const std::string& origin) {
   const auto get = [&](const char* name) -> const Matrix<float>& {
     const auto found = file.floats.find(name);
     if (found == file.floats.end()) {
@@ -132,6 +157,10 @@ VerificationCases load_verification(const io::TensorFile& file, Index representa
   cases.inputs.dense = get("verify.inputs");
   cases.inputs.attachments = load_edges(file, cases.inputs.size(), representatives, origin);
   if (file.floats.count("verify.nodes") > 0) cases.inputs.node = get("verify.nodes");
+  for (std::size_t m = 0; m < memories.size(); ++m) {
+    cases.inputs.recent.push_back(load_recent(file, "verify.recent" + std::to_string(m),
+                                              cases.inputs.size(), memories[m], origin));
+  }
   cases.base = get("verify.base");
   cases.outputs = get("verify.outputs");
   return cases;
@@ -152,6 +181,15 @@ Sequences verification_sequences(const VerificationCases& cases) {
   Sequences sequences(cases.events, offsets);
   if (!cases.times.empty()) sequences.set_times(cases.times);
   return sequences;
+}
+
+/// Columns of the rows of each memory that a layer aggregates.
+std::vector<Index> memory_columns(const ModelState& state) {
+  std::vector<Index> out;
+  for (const auto& memory : state.entities) {
+    if (memory.options().aggregator != "summary") out.push_back(memory.n_recent_columns());
+  }
+  return out;
 }
 
 /// A hostile file must not ask for a layer that cannot be built.
@@ -229,7 +267,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   if (options.own_head)
     state.layer = RelationLayer::load(file, "layer.", layer_options(state),
                                       state.similarity ? state.similarity->n_features() : 0,
-                                      state.n_outputs());
+                                      memory_columns(state), state.n_outputs());
   const bool averaged_block = state.similarity && state.averages();
   const std::size_t n_blocks = 1 + (averaged_block ? 1 : 0) + n_entities;
   if (state.blocks.size() != n_blocks || (options.own_head && state.layer.in() != width)) {
@@ -243,8 +281,9 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
         Network::load(file, "control." + name.get<std::string>() + ".");
   }
   options.controls = !state.controls.empty();
-  state.verification = load_verification(
-      file, state.similarity ? state.similarity->representatives().size() : 0, origin);
+  state.verification =
+      load_verification(file, state.similarity ? state.similarity->representatives().size() : 0,
+                        memory_columns(state), origin);
   return state;
 }
 

@@ -63,6 +63,18 @@ void require_options(const ModelOptions& options, const Targets& y) {
     throw InvalidArgument("mode: '" + options.mode +
                           "' trains on similarity representatives, but relations has none");
   }
+  for (const auto& entity : options.entities) {
+    require_one_of("aggregator", entity.aggregator, {"summary", "gru", "gnn"});
+    if (entity.aggregator == "summary") continue;
+    if (entity.set || !entity.timed) {
+      throw InvalidArgument("aggregator: '" + entity.aggregator + "' of '" + entity.by +
+                            "' takes one entity per row and times");
+    }
+    if (options.mode != "targets") {
+      throw InvalidArgument("aggregator: '" + entity.aggregator +
+                            "' remembers labels of targets; mode must be 'targets'");
+    }
+  }
   if (!options.similarity && options.entities.empty()) {
     throw InvalidArgument("relations: expected at least one relation");
   }
@@ -243,7 +255,7 @@ void require_training_samples(const ModelState& state, const Samples& samples, c
 void require_tunable(const ModelOptions& options, const ModelState& state) {
   const bool fits = state.has_encoder_head() && options.similarity &&
                     options.similarity->attach == "knn" && options.gnn == "sage_mean" &&
-                    options.n_layers == 1 && options.own_head;
+                    options.n_layers == 1 && options.own_head && !state.learns_memories();
   if (!fits) {
     throw InvalidArgument(
         "tune_encoder: goes from an encoder with a head through one layer of 'sage_mean', attached "
@@ -285,7 +297,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   }
   state.input_features = state.encoder ? state.encoder->input_features() : training.embedding.cols;
   for (auto& entity : state.options.entities) entity.timed = !training.times.empty();
-  require_options(options, y);
+  require_options(state.options, y);
   require_training_samples(state, training, y, "training");
   require_training_samples(state, validation, y_validation, "validation");
   if (unlabelled != nullptr) require_unlabelled(state, *unlabelled);

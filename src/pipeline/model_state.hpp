@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -58,6 +59,17 @@ struct ModelState {
   const gnn::SageMean::Block& entity_block(std::size_t e) const {
     return blocks[blocks.size() - entities.size() + e];
   }
+  /// Of entity relation e, its place among those whose labels a layer aggregates.
+  std::optional<std::size_t> memory_of(std::size_t e) const {
+    if (options.entities[e].aggregator == "summary") return {};
+    std::size_t place = 0;
+    for (std::size_t i = 0; i < e; ++i) place += options.entities[i].aggregator != "summary";
+    return place;
+  }
+  bool learns_memories() const {
+    return std::any_of(options.entities.begin(), options.entities.end(),
+                       [](const auto& entity) { return entity.aggregator != "summary"; });
+  }
   Index n_outputs() const { return task == Task::kMulticlass ? n_classes : 1; }
 };
 
@@ -71,8 +83,9 @@ Matrix<float> embed(const ModelState& state, const Samples& samples, int num_thr
 Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads);
 /// What the relation layer sees: in `dense` self (embedding, base outputs), similarity, entities.
 /// labels: of training rows, [n, channels], which must not hear their own; null for others.
+struct EntityBlocks;
 LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
-                            const std::vector<Matrix<float>>& entities, int num_threads,
+                            const EntityBlocks& entities, int num_threads,
                             const Matrix<float>* labels = nullptr);
 /// Head and gate: [n, outputs]
 Matrix<float> finish(const ModelState& state, const LayerInputs& inputs, const Matrix<float>& base,

@@ -39,19 +39,19 @@ RelationLayer RelationLayer::fit(const GraphTraining& problem, const RelationLay
 Matrix<float> RelationLayer::predict(const relation::SimilarityRelation* relation,
                                      const LayerInputs& inputs, int num_threads) const {
   if (averaged()) return network().predict(inputs.dense, num_threads);
-  return std::get<GraphNetwork>(form_).predict(*relation, inputs, num_threads);
+  return std::get<GraphNetwork>(form_).predict(relation, inputs, num_threads);
 }
 
 Matrix<float> RelationLayer::hidden_layer(const relation::SimilarityRelation* relation,
                                           const LayerInputs& inputs, int num_threads) const {
   if (averaged()) return network().hidden_layer(inputs.dense, num_threads);
-  return std::get<GraphNetwork>(form_).hidden_layer(*relation, inputs, num_threads);
+  return std::get<GraphNetwork>(form_).hidden_layer(relation, inputs, num_threads);
 }
 
 Attribution RelationLayer::attribute(const relation::SimilarityRelation* relation,
                                      const LayerInputs& inputs, Index output) const {
   if (averaged()) return network().attribute(inputs.dense, output);
-  return std::get<GraphNetwork>(form_).attribute(*relation, inputs, output);
+  return std::get<GraphNetwork>(form_).attribute(relation, inputs, output);
 }
 
 const nn::Scaler& RelationLayer::scaler() const {
@@ -63,11 +63,12 @@ void RelationLayer::save(io::TensorFile& file, const std::string& prefix) const 
 }
 
 RelationLayer RelationLayer::load(const io::TensorFile& file, const std::string& prefix,
-                                  const RelationLayerOptions& options, Index nodes, Index out) {
+                                  const RelationLayerOptions& options, Index nodes,
+                                  const std::vector<Index>& memories, Index out) {
   if (options.averaged) {
     return RelationLayer(Network::load(file, prefix, options.graph.backbone.activation));
   }
-  return RelationLayer(GraphNetwork::load(file, prefix, options.graph, nodes, out));
+  return RelationLayer(GraphNetwork::load(file, prefix, options.graph, nodes, memories, out));
 }
 
 }  // namespace ecseq::pipeline

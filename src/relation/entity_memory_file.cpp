@@ -49,6 +49,7 @@ void expect_cover(const std::vector<std::int64_t>& counts, std::size_t available
 
 void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
   file.metadata[prefix + "by"] = options_.by;
+  file.metadata[prefix + "aggregator"] = options_.aggregator;
   file.integers[prefix + "options"] = {options_.memory, options_.timed ? 1 : 0,
                                        static_cast<std::int64_t>(task_)};
   file.doubles[prefix + "options_seconds"] = {options_.label_delay, options_.prior_strength,
@@ -162,6 +163,11 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
              integers[2] <= static_cast<std::int64_t>(Task::kRegression),
          prefix + "options", "unknown task or kind of time");
   options.memory = static_cast<int>(integers[0]);
+  const auto aggregator = file.metadata.find(prefix + "aggregator");  // absent from the first files
+  if (aggregator != file.metadata.end()) options.aggregator = aggregator->second;
+  expect(
+      options.aggregator == "summary" || options.aggregator == "gru" || options.aggregator == "gnn",
+      prefix + "aggregator", "is of no known kind");
   options.timed = integers[1] == 1;
   const auto& seconds = require(file.doubles, prefix + "options_seconds", 3);
   options.label_delay = seconds[0];

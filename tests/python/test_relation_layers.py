@@ -291,3 +291,62 @@ def test_what_cannot_be_tuned_is_refused(data):
     X, y, _, _ = data
     with pytest.raises(ValueError, match="tune_encoder: goes from an encoder"):
         classifier(tune_encoder=True).fit(X, y)
+
+
+@pytest.mark.parametrize("aggregator", ["gru", "gnn"])
+@pytest.mark.parametrize("similar", [False, True])
+def test_remembered_labels_are_aggregated_by_a_learned_layer(tmp_path, aggregator, similar):
+    """An event is bad if exactly one of the terminal's last two labels was: no sum says that."""
+    rng = np.random.default_rng(7)
+    n, last = 6000, {}
+    X = rng.normal(size=(n, 3)).astype(np.float32)
+    terminal, y = rng.integers(0, 40, n), np.zeros(n, dtype=int)
+    for i, t in enumerate(terminal):
+        before = last.setdefault(t, [0, 1])
+        y[i] = rng.random() < (0.9 if before[-1] != before[-2] else 0.1)
+        before.append(y[i])
+    times = np.arange(n) * 600.0
+    relations = [ecseq.EntityRelation("terminal", windows=("7d",), memory=4, aggregator=aggregator)]
+    if similar:
+        relations.append(ecseq.SimilarityRelation(20))
+    model = ecseq.ECSeqClassifier(
+        relations=relations,
+        gnn="gat" if similar else "sage_mean",
+        hidden_size=16,
+        max_epochs=15,
+        controls=False,
+        num_threads=1,
+    )
+    given = {"entities": {"terminal": terminal[:4500]}, "times": times[:4500]}
+    later = {"entities": {"terminal": terminal[4500:]}, "times": times[4500:]}
+    model.fit(X[:4500], y[:4500], **given)
+    scores = model.replay(X[4500:], y[4500:], **later)
+    assert roc_auc(y[4500:], scores) > 0.8
+    again = clone(model).set_params(num_threads=2).fit(X[:4500], y[:4500], **given)
+    np.testing.assert_array_equal(again.replay(X[4500:], y[4500:], **later), scores)
+    model.save(tmp_path / "model.ecseq")
+    restored = ecseq.load(tmp_path / "model.ecseq")
+    np.testing.assert_array_equal(restored.replay(X[4500:], y[4500:], **later), scores)
+    one = {"entities": {"terminal": terminal[4500:4501]}, "times": times[4500:4501]}
+    explained = model.explain(X[4500:4501], method="gradient", **one)[0]
+    total = explained.own + explained.rest + explained.other_similar
+    total += sum(case.contribution for case in [*explained.similar, *explained.entities])
+    logit = model.decision_function(X[4500:4501], **one)[0]
+    assert total == pytest.approx(logit, abs=1e-3)
+    # Nothing later is heard: other labels after a moment change no score before it.
+    changed = y.copy()
+    changed[5500:] = 1 - changed[5500:]
+    np.testing.assert_array_equal(
+        model.replay(X[4500:], changed[4500:], **later)[:1000], scores[:1000]
+    )
+
+
+def test_where_labels_cannot_be_aggregated_one_by_one(data):
+    X, y, _, _ = data
+    relation = ecseq.EntityRelation("a", aggregator="gru")
+    with pytest.raises(ValueError, match="one entity per row and times"):
+        ecseq.ECSeqClassifier(relations=[relation]).fit(X, y, entities={"a": y})
+    with pytest.raises(ValueError, match="aggregator"):
+        ecseq.ECSeqClassifier(relations=[ecseq.EntityRelation("a", aggregator="lstm")]).fit(
+            X, y, entities={"a": y}, times=np.arange(len(y))
+        )

@@ -11,8 +11,9 @@ struct Attribution {
   float value = 0.0f;        ///< the output
   std::vector<float> dense;  ///< [width], by dense input
   std::vector<float> edges;  ///< by edge, with what its source heard before; empty where averaged
-  float node = 0.0f;         ///< of the target as a node
-  float rest = 0.0f;         ///< value less all of them
+  std::vector<float> memories;  ///< by remembered labels that a layer aggregates
+  float node = 0.0f;            ///< of the target as a node
+  float rest = 0.0f;            ///< value less all of them
 };
 
 }  // namespace ecseq::pipeline

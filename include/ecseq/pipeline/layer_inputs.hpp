@@ -7,6 +7,36 @@
 
 namespace ecseq::pipeline {
 
+/// The labels remembered of each target's entity, newest last, ragged.
+struct RecentRows {
+  Matrix<float> rows;             ///< [offsets[n], columns]
+  std::vector<Index> offsets{0};  ///< [n + 1]
+};
+
+inline RecentRows slice(const RecentRows& all, Index begin, Index end) {
+  RecentRows out;
+  const Index first = all.offsets[static_cast<std::size_t>(begin)];
+  const Index last = all.offsets[static_cast<std::size_t>(end)];
+  out.rows = all.rows.middleRows(first, last - first);
+  out.offsets.clear();
+  for (Index t = begin; t <= end; ++t) {
+    out.offsets.push_back(all.offsets[static_cast<std::size_t>(t)] - first);
+  }
+  return out;
+}
+
+inline RecentRows stack(const RecentRows& first, const RecentRows& second) {
+  RecentRows out;
+  out.rows.resize(first.rows.rows() + second.rows.rows(), first.rows.cols());
+  out.rows.topRows(first.rows.rows()) = first.rows;
+  out.rows.bottomRows(second.rows.rows()) = second.rows;
+  out.offsets = first.offsets;
+  for (std::size_t t = 1; t < second.offsets.size(); ++t) {
+    out.offsets.push_back(first.rows.rows() + second.offsets[t]);
+  }
+  return out;
+}
+
 /// What the relation layer sees of some targets.
 struct LayerInputs {
   /// [n, width]: embedding and base outputs, what each relation says, side by side.
@@ -16,6 +46,8 @@ struct LayerInputs {
   relation::Attachments attachments;
   /// [n, f]: the targets in the representatives' space, for layers whose nodes are of one kind.
   Matrix<float> node;
+  /// Of every entity relation whose remembered labels a layer aggregates.
+  std::vector<RecentRows> recent;
 
   Index size() const { return dense.rows(); }
 };
@@ -26,6 +58,7 @@ inline LayerInputs slice(const LayerInputs& all, Index begin, Index end) {
   out.dense = all.dense.middleRows(begin, end - begin);
   if (all.attachments.size() > 0) out.attachments = relation::slice(all.attachments, begin, end);
   if (all.node.rows() > 0) out.node = all.node.middleRows(begin, end - begin);
+  for (const RecentRows& recent : all.recent) out.recent.push_back(slice(recent, begin, end));
   return out;
 }
 
@@ -37,8 +70,14 @@ inline LayerInputs stack(const LayerInputs& first, const LayerInputs& second) {
     out.bottomRows(b.rows()) = b;
     return out;
   };
-  return {stacked(first.dense, second.dense),
-          relation::stack(first.attachments, second.attachments), stacked(first.node, second.node)};
+  LayerInputs out{stacked(first.dense, second.dense),
+                  relation::stack(first.attachments, second.attachments),
+                  stacked(first.node, second.node),
+                  {}};
+  for (std::size_t e = 0; e < first.recent.size(); ++e) {
+    out.recent.push_back(stack(first.recent[e], second.recent[e]));
+  }
+  return out;
 }
 
 }  // namespace ecseq::pipeline

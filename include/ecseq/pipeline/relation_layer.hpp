@@ -11,7 +11,7 @@ namespace ecseq::pipeline {
 
 /// What a relation layer is, in either form.
 struct RelationLayerOptions {
-  bool averaged = true;  ///< the representatives' mean is among the dense inputs: a dense network
+  bool averaged = true;  ///< all that is heard is among the dense inputs: a dense network
   GraphNetworkOptions graph;
   nn::TrainingOptions training;
 };
@@ -46,9 +46,10 @@ class RelationLayer {
   Index in() const { return scaler().size(); }
 
   void save(io::TensorFile& file, const std::string& prefix) const;
-  /// nodes: columns of the representatives' features.
+  /// nodes, memories: columns of the representatives' features and of each memory.
   static RelationLayer load(const io::TensorFile& file, const std::string& prefix,
-                            const RelationLayerOptions& options, Index nodes, Index out);
+                            const RelationLayerOptions& options, Index nodes,
+                            const std::vector<Index>& memories, Index out);
 
  private:
   explicit RelationLayer(std::variant<Network, GraphNetwork> form) : form_(std::move(form)) {}

@@ -18,6 +18,10 @@ struct EntityOptions {
   bool base_outputs = false;
   /// A row has a set of ids (the products of a session), see entity_set.hpp.
   bool set = false;
+  /// What becomes of the remembered labels: "summary", fixed numbers alone; "gru" or "gnn", beside
+  /// them what a layer learns of the labels one by one (gnn::MemoryLayer). Only if timed, not of
+  /// sets.
+  std::string aggregator = "summary";
   /// Entities kept; beyond, the one whose latest event is oldest is forgotten. 0 = all.
   std::int64_t max_entities = 0;
 };
