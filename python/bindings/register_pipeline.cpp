@@ -95,6 +95,7 @@ ModelOptions to_options(const py::dict& given) {
   read(given, "heads", options.heads);
   read(given, "activation", options.activation);
   read(given, "residual", options.residual);
+  read(given, "embedding", options.embedding);
   read(given, "hidden_size", options.hidden_size);
   read(given, "head", options.head);
   read(given, "loss", options.loss);
@@ -252,10 +253,15 @@ void register_pipeline(py::module_& m) {
              const FloatArray& y_validation, const py::dict& entities_validation,
              const py::object& times_validation, const std::string& task, int n_classes,
              const py::dict& options, const encoders::SequenceEncoder* encoder,
-             const IntArray& row_numbers, const py::object& unlabelled,
+             const IntArray& row_numbers, const py::object& base, const py::object& unlabelled,
              const py::object& progress) {
             HeldSamples training = to_samples(x, entities, times);
             training.samples.row_numbers = to_vector(row_numbers);
+            FloatArray given_base;
+            if (!base.is_none()) {
+              given_base = base.cast<FloatArray>();
+              training.samples.base = view(given_base);
+            }
             const HeldSamples validation =
                 to_samples(x_validation, entities_validation, times_validation);
             const Targets targets = to_targets(task, n_classes, y);
@@ -286,7 +292,8 @@ void register_pipeline(py::module_& m) {
           py::arg("x"), py::arg("y"), py::arg("entities"), py::arg("times"),
           py::arg("x_validation"), py::arg("y_validation"), py::arg("entities_validation"),
           py::arg("times_validation"), py::arg("task"), py::arg("n_classes"), py::arg("options"),
-          py::arg("encoder"), py::arg("row_numbers"), py::arg("unlabelled"), py::arg("progress"))
+          py::arg("encoder"), py::arg("row_numbers"), py::arg("base"), py::arg("unlabelled"),
+          py::arg("progress"))
       .def("decide", outputs_of(&Model::decide), py::arg("x"), py::arg("entities"),
            py::arg("times"), py::arg("num_threads"))
       .def("predict", outputs_of(&Model::predict), py::arg("x"), py::arg("entities"),

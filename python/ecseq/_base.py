@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ecseq import _core
 from ecseq._calibration import Calibration, require_calibration
 from ecseq._checks import check_finite
+from ecseq._cross_fitting import cross_fitted_outputs, require_cross_fit
 from ecseq._encoder import SequenceEncoder
 from ecseq._entity_ids import Keys
 from ecseq._explaining import explanation_of
@@ -71,6 +72,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         n_layers: int = 1,
         heads: int = 4,
         activation: str = "relu",
+        embedding: bool = True,
         residual: bool = True,
         hidden_size: int = 32,
         head: Any = "linear",
@@ -90,6 +92,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         patience: int = 10,
         validation_fraction: float = 0.2,
         calibrate: str | None = None,
+        cross_fit: int | None = None,
         tune_encoder: bool = False,
         controls: bool = True,
         preset: str | None = None,
@@ -109,6 +112,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         self.n_layers = n_layers
         self.heads = heads
         self.activation = activation
+        self.embedding = embedding
         self.residual = residual
         self.hidden_size = hidden_size
         self.head = head
@@ -128,6 +132,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         self.patience = patience
         self.validation_fraction = validation_fraction
         self.calibrate = calibrate
+        self.cross_fit = cross_fit
         self.tune_encoder = tune_encoder
         self.controls = controls
         self.preset = preset
@@ -200,6 +205,9 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
             if not isinstance(own, str):
                 options["similarity"]["grouping"] = grouping_of(own, labels_training, seed)
 
+        labels_held_out = y_held_out if classes is None else classes[y_held_out.astype(int)]
+        if self.cross_fit is not None:
+            require_cross_fit(self.cross_fit, encoder, y_training, task)
         progress = as_progress(self.verbose)
         try:
             encoder_seconds = 0.0
@@ -208,12 +216,18 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
                 encoder.fit(
                     parts[0],
                     labels_training,
-                    validation=(
-                        parts[1],
-                        y_held_out if classes is None else classes[y_held_out.astype(int)],
-                    ),
+                    validation=(parts[1], labels_held_out),
                 )
                 encoder_seconds = float(encoder.fit_report_["seconds"])
+
+            crossed = None
+            if self.cross_fit is not None:
+                assert encoder is not None
+                assert parts is not None
+                crossed, took = cross_fitted_outputs(
+                    encoder, parts[0], labels_training, parts[1], labels_held_out, self.cross_fit
+                )
+                encoder_seconds += took
 
             def fit_core(chosen: dict[str, Any]) -> tuple[_core.Model, _core.FitDetails]:
                 return _core.Model.fit(
@@ -230,6 +244,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
                     chosen,
                     None if encoder is None else encoder._core,
                     rows,
+                    crossed,
                     unlabelled,
                     progress,
                 )

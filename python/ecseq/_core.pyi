@@ -199,6 +199,7 @@ class Model:
         options: dict[str, Any],
         encoder: SequenceEncoder | None,
         row_numbers: _Integers,
+        base: _Floats | None,
         unlabelled: _X | None,
         progress: _Progress,
     ) -> tuple[Model, FitDetails]: ...

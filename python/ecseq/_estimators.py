@@ -38,9 +38,9 @@ _PARAMETERS = """
         Of "gat" and "attention"; divides `hidden_size`.
     activation : {"relu", "tanh", "gelu", "none"}
         Of hidden layers; "none" leaves a linear model.
-    residual : bool
-        Whether the layer also sees the target's own embedding and base output. Without, it sees the
-        embedding alone ("gcn", "gat": only as a node like the representatives).
+    embedding, residual : bool
+        Whether the layer also sees the target's own embedding, and what the base says of it; one of
+        both at least. On small data with entities, the base's output alone is often better.
     hidden_size : int
         Of the graph layers; the enriched embedding's size.
     head : {"linear", "mlp"}, sizes of hidden layers, or a scikit-learn classifier or regressor
@@ -70,6 +70,11 @@ _PARAMETERS = """
         what they say: rising steps (Zadrozny and Elkan 2002), which need some hundred rows of each
         class, or a sigmoid (Platt 1999). `predict_proba`, `predict` and `replay` use it,
         `decision_function` does not; the order of rows stays, up to ties. See `recalibrate`.
+    cross_fit : int or None
+        Folds. An encoder knows its own training sequences too well: what its head says of them is
+        far better than what it will say of others, and the relation layer learns to look no
+        further. With folds, the layer learns from what encoders that were not trained on a sequence
+        say of it; everything else uses the one encoder. Costs as many more encoder fits.
     tune_encoder : bool
         Train the encoder on through attachment and relation layer (one layer of "sage_mean",
         ``attach="knn"``), representatives found again after each epoch; then fit anew on the

@@ -66,7 +66,7 @@ def core_options(
         options[name] = positive(getattr(estimator, name), name)
     for name in ("aux_weight", "dropout", "input_dropout", "attention_dropout"):
         options[name] = float(getattr(estimator, name))
-    for name in ("residual", "gate", "controls", "standardize", "tune_encoder"):
+    for name in ("embedding", "residual", "gate", "controls", "standardize", "tune_encoder"):
         options[name] = bool(getattr(estimator, name))
     options["own_head"] = not is_foreign(estimator.head)
     options["head"] = hidden_sizes(estimator.head, options["hidden_size"])

@@ -118,8 +118,8 @@ encoders::SequenceEncoder tuned_encoder(const ModelState& fitted, const TuningDa
     const auto n = static_cast<Index>(rows.size());
     const Attachment attachment(*now.similarity, data.channels.values);
     std::vector<Variable<float>> blocks;
-    if (fitted.self_block().size > 0) blocks.push_back(x);
-    if (fitted.self_block().size > x.cols()) {
+    blocks.push_back(x);
+    if (fitted.options.residual) {
       blocks.push_back(in_units_of_target(head, fitted));
     }
     blocks.push_back(attachment.average(x, rows));

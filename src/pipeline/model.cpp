@@ -156,9 +156,9 @@ LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const 
   Matrix<float>& dense = inputs.dense;
   const auto& last = state.blocks.back();
   dense.resize(x.rows, last.begin + last.size);
-  const Index self = state.self_block().size;
-  if (self > 0) dense.leftCols(x.cols) = x.eigen();
-  if (self > x.cols) dense.middleCols(x.cols, base.cols()) = base;
+  Index own = state.self_block().size;
+  if (state.options.residual) dense.middleCols(own -= base.cols(), base.cols()) = base;
+  if (own > 0) dense.leftCols(own) = x.eigen();
   if (state.similarity) {
     const auto& relation = *state.similarity;
     inputs.attachments = labels ? relation.attach_training(x, *labels, num_threads)

@@ -20,10 +20,10 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SimilarityOptions, compressor, n
 namespace ecseq::pipeline {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelOptions, gnn, n_layers, heads, activation,
-                                                residual, hidden_size, head, loss, mode, aux_weight,
-                                                dropout, input_dropout, attention_dropout,
-                                                class_weight, standardize, selection, own_head,
-                                                gate)
+                                                embedding, residual, hidden_size, head, loss, mode,
+                                                aux_weight, dropout, input_dropout,
+                                                attention_dropout, class_weight, standardize,
+                                                selection, own_head, gate)
 
 namespace {
 

@@ -56,6 +56,9 @@ void require_options(const ModelOptions& options, const Targets& y) {
   }
   nn::activation_named(options.activation);
   require_loss(options.loss, y.task);
+  if (!options.embedding && !options.residual) {
+    throw InvalidArgument("embedding, residual: the relation layer needs one of both");
+  }
   require_one_of("selection", options.selection, {"auto", "auc", "ap", "loss"});
   require_one_of("mode", options.mode, {"targets", "compressed", "joint", "pretrain"});
   if (options.similarity) relation::validate(*options.similarity);
@@ -136,9 +139,9 @@ void lay_out_blocks(ModelState& state, Index embedding_size) {
   gnn::SageMean layout;
   const bool sees_itself =
       !gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn) || !state.similarity;
-  layout.add_block("self", state.options.residual ? embedding_size + state.n_outputs()
-                           : sees_itself          ? embedding_size
-                                                  : 0);
+  const bool embedding = state.options.embedding && (sees_itself || state.options.residual);
+  layout.add_block(
+      "self", (embedding ? embedding_size : 0) + (state.options.residual ? state.n_outputs() : 0));
   if (state.similarity && state.averages()) {
     layout.add_block("similarity", state.similarity->n_features());
   }
@@ -255,7 +258,8 @@ void require_training_samples(const ModelState& state, const Samples& samples, c
 void require_tunable(const ModelOptions& options, const ModelState& state) {
   const bool fits = state.has_encoder_head() && options.similarity &&
                     options.similarity->attach == "knn" && options.gnn == "sage_mean" &&
-                    options.n_layers == 1 && options.own_head && !state.learns_memories();
+                    options.n_layers == 1 && options.own_head && options.embedding &&
+                    !state.learns_memories();
   if (!fits) {
     throw InvalidArgument(
         "tune_encoder: goes from an encoder with a head through one layer of 'sage_mean', attached "
@@ -300,6 +304,13 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   require_options(state.options, y);
   require_training_samples(state, training, y, "training");
   require_training_samples(state, validation, y_validation, "validation");
+  if (training.base.rows > 0) {
+    if (training.base.rows != training.size() || training.base.cols != state.n_outputs()) {
+      throw InvalidArgument("base: expected shape [" + std::to_string(training.size()) + ", " +
+                            std::to_string(state.n_outputs()) + "], one row per training row");
+    }
+    require_finite(training.base, "base");
+  }
   if (unlabelled != nullptr) require_unlabelled(state, *unlabelled);
   if (options.tune_encoder) require_tunable(options, state);
   validate(y, training.size());
@@ -334,7 +345,9 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   const TrainingSet on_embedding{x, channels.values, weights.empty() ? nullptr : weights.data()};
   if (!state.has_encoder_head()) state.base = fit_linear(on_embedding, y.task, threads, progress);
-  const Matrix<float> base = base_outputs(state, x, threads);
+  const bool given = training.base.rows > 0;
+  const Matrix<float> base =
+      given ? Matrix<float>(training.base.eigen()) : base_outputs(state, x, threads);
   const Matrix<float> base_validation = base_outputs(state, x_validation, threads);
   clock.finish("base");
 

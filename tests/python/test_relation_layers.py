@@ -350,3 +350,50 @@ def test_where_labels_cannot_be_aggregated_one_by_one(data):
         ecseq.ECSeqClassifier(relations=[ecseq.EntityRelation("a", aggregator="lstm")]).fit(
             X, y, entities={"a": y}, times=np.arange(len(y))
         )
+
+
+def test_cross_fitting_makes_a_layer_look_beyond_an_encoder_that_knows_its_rows():
+    """Sequences of noise with entities that matter: the encoder learns its rows by heart."""
+    rng = np.random.default_rng(8)
+
+    def make(n: int) -> tuple[ecseq.Sequences, np.ndarray, np.ndarray]:
+        offsets = np.arange(n + 1) * 4
+        shop = rng.integers(0, 30, n)
+        y = (rng.random(n) < np.where(shop % 3 == 0, 0.75, 0.25)).astype(int)
+        return ecseq.Sequences(rng.normal(size=(4 * n, 8)).astype(np.float32), offsets), y, shop
+
+    train, y, shop = make(600)
+    test, y_test, shop_test = make(600)
+    encoder = ecseq.SequenceEncoder("gru", hidden_size=48, max_epochs=40, patience=40)
+    gain = {}
+    for cross_fit in (None, 3):
+        model = ecseq.ECSeqClassifier(
+            encoder,
+            relations=[ecseq.EntityRelation("shop")],
+            embedding=False,
+            gate=False,
+            controls=False,
+            cross_fit=cross_fit,
+        ).fit(
+            train,
+            y,
+            entities={"shop": shop},
+            validation=(test, y_test, {"entities": {"shop": shop_test}}),
+        )
+        scores = model.predict_proba(test, entities={"shop": np.arange(600) % 30})[:, 1]
+        expected = (np.arange(600) % 30) % 3 == 0
+        gain[cross_fit] = roc_auc(expected.astype(int), scores)
+    assert gain[3] > 0.9
+    assert gain[3] >= gain[None]
+
+
+def test_what_cannot_be_cross_fitted_is_refused(data):
+    X, y, _, _ = data
+    with pytest.raises(ValueError, match="cross_fit: takes sequences and an encoder"):
+        classifier(cross_fit=3).fit(X, y)
+    train = sequences_problem(60, 9)
+    for wrong in (1, 2.5, True):
+        with pytest.raises(ValueError, match="cross_fit: expected a number of folds"):
+            ecseq.ECSeqClassifier("gru", cross_fit=wrong).fit(train)
+    with pytest.raises(ValueError, match="embedding, residual: the relation layer needs one"):
+        classifier(embedding=False, residual=False).fit(X, y)

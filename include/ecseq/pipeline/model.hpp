@@ -26,12 +26,12 @@ struct ModelOptions {
   Index n_layers = 1;               ///< graph layers, 1 or 2
   Index heads = 4;                  ///< of "gat" and "attention"
   std::string activation = "relu";  ///< of hidden layers, see nn::activation_named
-  bool residual = true;  ///< base embedding and output are among what the relation layer sees of a
-                         ///< target; without: the embedding alone, and to "gcn" and "gat" only as
-                         ///< a node like the representatives
-  Index hidden_size = 32;           ///< of the relation layer and the MLP control
-  std::vector<Index> head;          ///< sizes of the head's hidden layers; none: a linear head
-  std::string loss = "auto";        ///< "auto", "huber" or "paper", see require_loss
+  bool embedding = true;      ///< the relation layer sees a target's own embedding ("gcn" and "gat"
+                              ///< without residual: only as a node like the representatives)
+  bool residual = true;       ///< and what the base says of it; one of both at least
+  Index hidden_size = 32;     ///< of the relation layer and the MLP control
+  std::vector<Index> head;    ///< sizes of the head's hidden layers; none: a linear head
+  std::string loss = "auto";  ///< "auto", "huber" or "paper", see require_loss
   std::string mode = "targets";     ///< "targets", "compressed", "joint" or "pretrain"
   double aux_weight = 1.0;          ///< joint: weight of the representatives' loss
   double dropout = 0.1;             ///< of hidden layers

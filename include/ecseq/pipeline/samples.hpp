@@ -31,6 +31,9 @@ struct Samples {
   std::optional<SequencesView> sequences;  ///< or these
   std::vector<EntityColumn> entities;
   std::vector<double> times;  ///< [n] seconds, or empty
+  /// [n, outputs], or empty: training rows only, what the base says of them, logits or values,
+  /// where the model's own would say it of rows that it was trained on (cross-fitting).
+  MatrixView<float> base;
   /// [n], or empty for 0, 1, ...: what typical cases call the rows of the training part.
   std::vector<std::int64_t> row_numbers;
 
