@@ -9,16 +9,12 @@ from ecseq._encoder import SequenceEncoder
 from ecseq._estimators import ECSeqClassifier, ECSeqRegressor, load
 from ecseq._explanation_quality import ExplanationQuality, explanation_quality
 from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
-from ecseq._forecaster import (
-    ECSeqForecaster,
-    FrozenRepresentatives,
-    SeriesCase,
-    SeriesExplanation,
-)
+from ecseq._forecaster import ECSeqForecaster
 from ecseq._freshness import Staleness, StaleStateWarning
 from ecseq._relations import EntityRelation, SimilarityRelation
 from ecseq._representatives import Representatives
 from ecseq._sequences import Sequences
+from ecseq._series_explanations import FrozenRepresentatives, SeriesCase, SeriesExplanation
 from ecseq._series_relation import SeriesRelation
 
 __all__ = [

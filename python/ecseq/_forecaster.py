@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,66 +17,10 @@ from ecseq._inputs import positive, seed_of, threads
 from ecseq._model_file import _compressor_from_json, _compressor_to_json, _plain
 from ecseq._own_compressor import grouping_of
 from ecseq._progress import Verbose, as_progress, close_progress
+from ecseq._series_explanations import FrozenRepresentatives, SeriesCase, SeriesExplanation
 from ecseq._series_relation import SeriesRelation
 
 Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FrozenRepresentatives:
-    """The representatives as they were after `moment` rows; see `ECSeqForecaster.freeze`."""
-
-    moment: int
-    nodes: Floats
-
-
-@dataclass(frozen=True)
-class SeriesCase:
-    """A representative that a series hears.
-
-    members : names of the series it stands for
-    errors : its last errors, the mean of its members', in their standard deviations
-    contribution : [horizon] or [horizon, channels], what the forecast owes to it
-    """
-
-    representative: int
-    weight: float
-    correlation: float
-    members: list[Any]
-    errors: Floats
-    contribution: Floats
-
-
-@dataclass(frozen=True)
-class SeriesExplanation:
-    """Why a series is forecast as it is; forecasts are [horizon] or [horizon, channels]."""
-
-    series: Any
-    forecast: Floats
-    base: Floats
-    without_relations: Floats
-    errors: Floats
-    cases: list[SeriesCase]
-
-    def __str__(self) -> str:
-        def numbers(x: Floats) -> str:
-            return ", ".join(f"{value:.4g}" for value in np.ravel(x)[:4])
-
-        lines = [
-            f"Series {self.series}: {numbers(self.forecast)} ({numbers(self.base)} from itself "
-            f"alone, {numbers(self.without_relations)} with every related group left out)."
-        ]
-        for case in self.cases:
-            names = ", ".join(str(name) for name in case.members[:5])
-            more = len(case.members) - 5
-            lines.append(
-                f"It moves with group {case.representative} (correlation {case.correlation:.2f}, "
-                f"weight {case.weight:.2f}) of {names}"
-                + (f" and {more} more" if more > 0 else "")
-                + (f", whose last errors were {numbers(case.errors)}" if case.errors.size else "")
-                + f" ({np.ravel(case.contribution)[0]:+.4g})."
-            )
-        return "\n".join(lines)
 
 
 # What the preset leaves to the caller, and what it says where the caller does not.
