@@ -399,10 +399,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         """Logits [n, outputs], or values [n, 1]."""
         samples = self._samples(X, entities, times)
         self._warn_if_stale(samples.times)
-        n_threads = threads(self.num_threads)
-        if self.head_ is None:
-            return self._model.decide(*samples, n_threads)
-        return self._gated(samples, self._model.inputs(*samples, n_threads))
+        return self._outputs_of(samples, None)
 
     def _gated(self, samples: Samples, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """What gate and a head of the caller's own make of its inputs."""
@@ -450,11 +447,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         for several, values [n] for regression.
         """
         samples, codes = self._labelled(X, y, entities, times)
-        period = (samples.x, codes, samples.entities, samples.times, threads(self.num_threads))
-        if self.head_ is None:
-            return self._scores(self._model.replay(*period), self.calibration_)
-        inputs = self._model.replay_inputs(*period)
-        return self._scores(self._gated(samples, inputs), self.calibration_)
+        return self._scores(self._outputs_of(samples, codes), self.calibration_)
 
     def partial_fit(
         self,

@@ -284,9 +284,18 @@ class Monitoring:
         """Outputs [n, 1] or [n, classes]: of a replay where there are labels."""
         this: Any = self
         n_threads = threads(this.num_threads)
+        model = self._model
         if codes is None:
-            return self._model.decide(*samples, n_threads)
-        return self._model.replay(samples.x, codes, samples.entities, samples.times, n_threads)
+            if this.head_ is None:
+                return model.decide(*samples, n_threads)
+            inputs = model.inputs(*samples, n_threads)
+        else:
+            period = (samples.x, codes, samples.entities, samples.times, n_threads)
+            if this.head_ is None:
+                return model.replay(*period)
+            inputs = model.replay_inputs(*period)
+        outputs: NDArray[np.float32] = this._gated(samples, inputs)
+        return outputs
 
     def _shares(
         self, outputs: NDArray[np.float32], calibration: Calibration | None = None

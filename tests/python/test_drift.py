@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.naive_bayes import GaussianNB
 
 import ecseq
 from conftest import DAY, Embeddings, make_embeddings, make_sequences
@@ -165,6 +166,21 @@ def test_a_model_without_similarity_has_no_radius(training: Embeddings) -> None:
     assert found.beyond_radius_at_fit is None
     assert found.score_shift < 0.25  # what is commonly called a shift is above
     assert "radius" not in str(found)
+
+
+def test_a_head_of_ones_own_is_watched_like_any(training: Embeddings) -> None:
+    model = ecseq.ECSeqClassifier(head=GaussianNB(), calibrate="platt", max_epochs=3)
+    model.fit(training.X, training.y)
+    fresh = make_embeddings(1500, 40)
+    found = model.drift(fresh.X, fresh.y, times=fresh.times, period="90d")
+    assert found.score_shift < 0.1
+    scores = model.predict_proba(fresh.X)[:, 1]
+    (period,) = found.performance
+    assert period["auc"] == pytest.approx(metrics.roc_auc(fresh.y, scores))
+    assert metrics.expected_calibration_error(fresh.y, scores) < 0.06
+    np.testing.assert_array_equal(model.replay(fresh.X, fresh.y), scores)
+    model.recalibrate(fresh.X, fresh.y)
+    assert model.calibration_.n_rows == 1500
 
 
 def test_reports_are_readable_and_plain(later: Embeddings, related: ecseq.ECSeqClassifier) -> None:
