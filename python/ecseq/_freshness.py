@@ -8,6 +8,14 @@ at least the label delay. A state of age a leaves no row with a newest label you
 stale as soon as that is more than 90 % of the training rows had to do with: from then on, every row
 is scored from older evidence than all but the worst tenth in training, which is where the model has
 seen too little to be relied on.
+
+On the simulated payments of card_fraud (relation by terminal, one seed, R@P0.9 of states that end
+at one moment) it comes while relations still pay, with labels at once after 4.7 days, with labels
+7 days late after 11.7:
+
+    age in days    0-1    3-5    7-10   10-14  14-21  21-28   base
+    at once       .692   .516    .518    .313   .246   .201   .22-.27
+    7 days late   .587   .484    .564    .372   .271   .199   .22-.27
 """
 
 from __future__ import annotations
