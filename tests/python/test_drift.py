@@ -54,7 +54,8 @@ def test_other_rows_have(plain: ecseq.ECSeqClassifier) -> None:
 
 def test_distances_are_those_of_the_standardised_space(plain: ecseq.ECSeqClassifier) -> None:
     data = make_embeddings(4000, 31)
-    mean, inverse_std = scale_of(plain._model)
+    mean, inverse_std, bound = scale_of(plain._model)
+    assert bound == 8.0
     # Fitted on the training part, which is most of the rows.
     np.testing.assert_allclose(mean, data.X.mean(axis=0), atol=0.05)
     np.testing.assert_allclose(1 / inverse_std, data.X.std(axis=0), rtol=0.05)
@@ -90,6 +91,19 @@ def test_the_stability_index_by_hand() -> None:
     # A constant reference: everything above it is a bin of its own.
     assert stability_index(np.full(50, 0.5), np.full(70, 0.5)) == pytest.approx(0.0, abs=0.01)
     assert stability_index(np.full(50, 0.5), np.full(70, 0.9)) > 1.0
+
+
+def test_embeddings_that_are_taken_as_they_are_have_no_bound() -> None:
+    data, fresh = make_embeddings(1500, 43), make_embeddings(1500, 44)
+    far = np.float32(50)  # beyond what standardised values are clipped to
+    model = ecseq.ECSeqClassifier(
+        relations=[ecseq.SimilarityRelation(20, standardize=False)], max_epochs=1
+    ).fit(far * data.X, data.y)
+    nearest, distance = distances(model._model, far * fresh.X, 1)
+    gaps = far * fresh.X - model.representatives_.vectors[nearest]
+    np.testing.assert_allclose(distance, np.linalg.norm(gaps, axis=1), rtol=1e-4)
+    assert model.drift(3 * far * fresh.X).beyond_radius > 0.5
+    assert model.drift(far * fresh.X).beyond_radius < 0.1
 
 
 def test_labels_move_with_their_mix(plain: ecseq.ECSeqClassifier) -> None:
