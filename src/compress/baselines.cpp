@@ -6,6 +6,7 @@
 #include <string>
 
 #include "chosen_rows.hpp"
+#include "distinct_rows.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/rng.hpp"

@@ -7,12 +7,6 @@
 #include "ecseq/core/sequences.hpp"
 
 namespace ecseq::compress {
-DistinctRows::DistinctRows(MatrixView<float> x) : values_(x.eigen().array() + 0.0F) {}
-
-std::string_view DistinctRows::bytes(Index row) const {
-  return {reinterpret_cast<const char*>(values_.row(row).data()),
-          static_cast<std::size_t>(values_.cols()) * sizeof(float)};
-}
 
 double objective(const Representatives& representatives) {
   double sum = 0.0;

@@ -1,35 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "ecseq/compress/representatives.hpp"
-#include "ecseq/core/progress.hpp"
 
 namespace ecseq::compress {
-
-/// Tells equal rows of one matrix; -0 and +0 are one value.
-class DistinctRows {
- public:
-  explicit DistinctRows(MatrixView<float> x);
-  /// True the first time a value is seen.
-  bool insert(Index row) { return insert_or_find(row).second; }
-  /// The first row of the same value that was inserted, and whether it is this one.
-  std::pair<Index, bool> insert_or_find(Index row) {
-    const auto [found, is_new] = seen_.try_emplace(bytes(row), row);
-    return {found->second, is_new};
-  }
-  bool equal(Index a, Index b) const { return bytes(a) == bytes(b); }
-
- private:
-  std::string_view bytes(Index row) const;
-
-  Matrix<float> values_;  ///< [N, h], without negative zeros
-  std::unordered_map<std::string_view, Index> seen_;
-};
 
 /// Sum of the squared distances of all members.
 double objective(const Representatives& representatives);

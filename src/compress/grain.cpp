@@ -9,6 +9,7 @@
 
 #include "ball_coverage.hpp"
 #include "chosen_rows.hpp"
+#include "distinct_rows.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"

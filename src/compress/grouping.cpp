@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "chosen_rows.hpp"
+#include "distinct_rows.hpp"
 #include "ecseq/compress/nearest_representative.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/sequences.hpp"

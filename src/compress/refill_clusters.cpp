@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "chosen_rows.hpp"
+#include "distinct_rows.hpp"
 
 namespace ecseq::compress {
 namespace {

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <string_view>
-#include <unordered_set>
 #include <utility>
+
+#include "distinct_rows.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -86,14 +85,9 @@ void describe(Representatives& representatives, MatrixView<float> x, MatrixView<
 }
 
 Index count_distinct_rows(MatrixView<float> x, Index enough) {
-  // -0 and +0 are one value, so the bytes are compared after adding zero.
-  const Matrix<float> normal = x.eigen().array() + 0.0f;
-  std::unordered_set<std::string_view> seen;
-  const auto bytes = static_cast<std::size_t>(x.cols) * sizeof(float);
-  for (Index i = 0; i < x.rows && static_cast<Index>(seen.size()) < enough; ++i) {
-    seen.emplace(reinterpret_cast<const char*>(normal.data() + i * x.cols), bytes);
-  }
-  return static_cast<Index>(seen.size());
+  DistinctRows distinct(x);
+  for (Index i = 0; i < x.rows && distinct.size() < enough; ++i) distinct.insert(i);
+  return distinct.size();
 }
 
 }  // namespace ecseq::compress
