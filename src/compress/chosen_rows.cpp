@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "distinct_rows.hpp"
 #include "ecseq/compress/nearest_representative.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/sequences.hpp"
@@ -22,15 +23,7 @@ void require_compressible(MatrixView<float> x, MatrixView<float> labels, Index k
     throw InvalidArgument("labels: expected a row for each of the " + std::to_string(x.rows) +
                           " rows of X, got " + std::to_string(labels.rows));
   }
-  if (k < 1) {
-    throw InvalidArgument("n_representatives: expected at least 1, got " + std::to_string(k));
-  }
-  const Index distinct = count_distinct_rows(x, k);
-  if (distinct < k) {
-    throw InvalidArgument("n_representatives: " + std::to_string(k) +
-                          " asked for, but X has only " + std::to_string(distinct) +
-                          " distinct rows");
-  }
+  require_distinct_rows(x, k);
 }
 
 Compression represent_by_rows(MatrixView<float> x, MatrixView<float> labels,

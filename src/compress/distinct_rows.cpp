@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <string>
+
+#include "ecseq/compress/representatives.hpp"
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/require.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -25,6 +30,16 @@ std::size_t DistinctRows::Hash::operator()(Index row) const {
 bool DistinctRows::Equal::operator()(Index a, Index b) const {
   return std::equal(x.row(a), x.row(a) + x.cols, x.row(b),
                     [](float left, float right) { return bits_of(left) == bits_of(right); });
+}
+
+void require_distinct_rows(MatrixView<float> x, Index k) {
+  require_at_least("n_representatives", k, 1);
+  const Index distinct = count_distinct_rows(x, k);
+  if (distinct < k) {
+    throw InvalidArgument("n_representatives: " + std::to_string(k) +
+                          " asked for, but X has only " + std::to_string(distinct) +
+                          " distinct rows");
+  }
 }
 
 }  // namespace ecseq::compress

@@ -39,4 +39,8 @@ class DistinctRows {
   std::unordered_set<Index, Hash, Equal> seen_;
 };
 
+/// Throws InvalidArgument, which names n_representatives, unless x has at least k >= 1 distinct
+/// rows.
+void require_distinct_rows(MatrixView<float> x, Index k);
+
 }  // namespace ecseq::compress

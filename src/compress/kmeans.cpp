@@ -11,6 +11,7 @@
 #include <string>
 
 #include "bounded_assignment.hpp"
+#include "distinct_rows.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
@@ -123,20 +124,8 @@ Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options,
                                          x.cols);
 }
 
-void require_k(Index k, MatrixView<float> x) {
-  if (k < 1) {
-    throw InvalidArgument("n_representatives: expected at least 1, got " + std::to_string(k));
-  }
-  const Index distinct = count_distinct_rows(x, k);
-  if (distinct < k) {
-    throw InvalidArgument("n_representatives: " + std::to_string(k) +
-                          " asked for, but X has only " + std::to_string(distinct) +
-                          " distinct rows");
-  }
-}
-
 void validate(const KMeansOptions& options, MatrixView<float> x) {
-  require_k(options.n_representatives, x);
+  require_distinct_rows(x, options.n_representatives);
   require_one_of("init", options.init, {"random", "kmeans++"});
   const Matrix<float>& given = options.centroids;
   if (given.size() > 0 && (given.rows() != options.n_representatives || given.cols() != x.cols)) {
@@ -287,7 +276,7 @@ Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
                             std::to_string(n_groups) + " groups, got " +
                             std::to_string(options.n_representatives));
     }
-    require_k(options.n_representatives, x);
+    require_distinct_rows(x, options.n_representatives);
     std::vector<Index> distinct;
     for (const auto& part : parts) {
       distinct.push_back(count_distinct_rows(part, options.n_representatives));
