@@ -30,7 +30,6 @@ Compression represent_by_rows(MatrixView<float> x, MatrixView<float> labels,
                               const std::vector<Index>& chosen, Index n_cases, int threads) {
   Compression out;
   out.representatives.vectors = take_rows(x, chosen);
-  // Relative to the mean, which keeps the rounding of |x|^2 - 2 x.c small.
   out.assignment = nearest_representative(out.representatives.vectors, x, threads);
   // Whatever the rounding between rows that are almost equal, a chosen row stands for itself.
   for (std::size_t j = 0; j < chosen.size(); ++j) {
