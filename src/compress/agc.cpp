@@ -2,7 +2,6 @@
 
 #include <Eigen/Eigenvalues>
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -14,6 +13,7 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
 
 namespace ecseq::compress {
@@ -92,7 +92,7 @@ Matrix<float> left_singular_vectors(const Matrix<float>& x, Index rank, int thre
 
 AgcResult agc(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
               const AgcOptions& options, const ProgressCallback& progress) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   validate(options, x, graph);
   require_compressible(x, labels, options.n_representatives);
   const int threads = resolve_threads(options.num_threads);
@@ -133,8 +133,7 @@ AgcResult agc(MatrixView<float> x, MatrixView<float> labels, const graph::Sparse
       represent_grouping(x, labels, {std::move(cluster), {}}, options.n_cases, threads);
   out.compression.report.iterations = options.iterations;
   out.compression.report.requested = options.n_representatives;
-  out.compression.report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.compression.report.seconds = stopwatch.seconds();
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "ecseq/compress/baselines.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <string>
 
@@ -10,21 +9,20 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/rng.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "nearest_chosen.hpp"
 
 namespace ecseq::compress {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-/// The compression that the chosen rows make, timed from `start`.
+/// The compression that the chosen rows make, timed by `stopwatch`.
 Compression finish(MatrixView<float> x, MatrixView<float> labels, const std::vector<Index>& chosen,
-                   const BaselineOptions& options, int iterations, Clock::time_point start) {
+                   const BaselineOptions& options, int iterations, const Stopwatch& stopwatch) {
   Compression out =
       represent_by_rows(x, labels, chosen, options.n_cases, resolve_threads(options.num_threads));
   out.report.iterations = iterations;
   out.report.requested = options.n_representatives;
-  out.report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  out.report.seconds = stopwatch.seconds();
   return out;
 }
 
@@ -49,7 +47,7 @@ Index central_row(MatrixView<float> x) {
 
 Compression random_rows(MatrixView<float> x, MatrixView<float> labels,
                         const BaselineOptions& options, const ProgressCallback& progress) {
-  const auto start = Clock::now();
+  const Stopwatch stopwatch;
   require_compressible(x, labels, options.n_representatives);
   report(progress, {"compress", 0, 1, ""});
   DistinctRows distinct(x);
@@ -58,14 +56,14 @@ Compression random_rows(MatrixView<float> x, MatrixView<float> labels,
     if (static_cast<Index>(chosen.size()) == options.n_representatives) break;
     if (distinct.insert(row)) chosen.push_back(row);
   }
-  return finish(x, labels, chosen, options, 1, start);
+  return finish(x, labels, chosen, options, 1, stopwatch);
 }
 
 Compression stratified_random_rows(MatrixView<float> x, MatrixView<float> labels,
                                    const std::vector<int>& group, std::vector<Index> counts,
                                    const BaselineOptions& options,
                                    const ProgressCallback& progress) {
-  const auto start = Clock::now();
+  const Stopwatch stopwatch;
   BaselineOptions asked = options;
   for (std::size_t g = 0; g < counts.size(); ++g) {
     if (counts[g] < 0) {
@@ -112,12 +110,12 @@ Compression stratified_random_rows(MatrixView<float> x, MatrixView<float> labels
     }
     chosen.insert(chosen.end(), rows[g].begin(), rows[g].begin() + counts[g]);
   }
-  return finish(x, labels, chosen, asked, 1, start);
+  return finish(x, labels, chosen, asked, 1, stopwatch);
 }
 
 Compression k_center(MatrixView<float> x, MatrixView<float> labels, const BaselineOptions& options,
                      const ProgressCallback& progress) {
-  const auto start = Clock::now();
+  const Stopwatch stopwatch;
   require_compressible(x, labels, options.n_representatives);
   NearestChosen nearest(x, resolve_threads(options.num_threads));
   std::vector<Index> chosen{central_row(x)};
@@ -127,12 +125,12 @@ Compression k_center(MatrixView<float> x, MatrixView<float> labels, const Baseli
     nearest.choose(chosen.back());
     chosen.push_back(nearest.farthest());
   }
-  return finish(x, labels, chosen, options, static_cast<int>(chosen.size()), start);
+  return finish(x, labels, chosen, options, static_cast<int>(chosen.size()), stopwatch);
 }
 
 Compression medoids(MatrixView<float> x, MatrixView<float> labels, const KMeansOptions& options,
                     const ProgressCallback& progress) {
-  const auto start = Clock::now();
+  const Stopwatch stopwatch;
   require_compressible(x, labels, options.n_representatives);
   KMeansOptions with_medoid = options;
   with_medoid.n_cases = 1;
@@ -144,7 +142,7 @@ Compression medoids(MatrixView<float> x, MatrixView<float> labels, const KMeansO
   Compression out =
       finish(x, labels, chosen,
              {options.n_representatives, options.n_cases, options.seed, options.num_threads},
-             options.iterations, start);
+             options.iterations, stopwatch);
   out.report.points_used = centroids.report.points_used;
   return out;
 }

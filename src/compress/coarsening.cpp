@@ -1,12 +1,12 @@
 #include "ecseq/compress/coarsening.hpp"
 
-#include <chrono>
 #include <numeric>
 #include <string>
 
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/contraction.hpp"
 
 namespace ecseq::compress {
@@ -33,7 +33,7 @@ std::string shortfall(Index nodes, Index reached, const graph::SparseGraph& last
 
 Compression coarsen(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
                     const CoarseningOptions& options, const ProgressCallback& progress) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   if (x.rows != graph.size() || labels.rows != x.rows) {
     throw InvalidArgument("graph: has " + std::to_string(graph.size()) + " nodes for " +
                           std::to_string(x.rows) + " rows of X and " + std::to_string(labels.rows) +
@@ -58,8 +58,7 @@ Compression coarsen(MatrixView<float> x, MatrixView<float> labels, const graph::
   out.report.requested = options.n_representatives;
   out.report.note = shortfall(nodes, out.representatives.size(),
                               levels.empty() ? graph : levels.back().graph, options);
-  out.report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.report.seconds = stopwatch.seconds();
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "ecseq/compress/compressor.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <map>
 
@@ -9,6 +8,7 @@
 #include "ecseq/compress/baselines.hpp"
 #include "ecseq/compress/grain.hpp"
 #include "ecseq/core/error.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/knn_graph.hpp"
 
 namespace ecseq::compress {
@@ -113,14 +113,13 @@ Compression by_custom(const Job& job) {
     throw InvalidArgument(
         "compressor: 'custom' needs the function it stands for, which a model file does not keep");
   }
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   report(job.progress, {"compress", 0, 1, ""});
   const Grouping grouping = job.options.custom(job.input, job.options.n_representatives);
   Compression out = represent_grouping(job.input.x, job.input.labels, grouping, job.options.n_cases,
                                        job.options.num_threads);
   out.report.requested = job.options.n_representatives;
-  out.report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.report.seconds = stopwatch.seconds();
   return out;
 }
 

@@ -1,7 +1,6 @@
 #include "ecseq/compress/grain.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -14,6 +13,7 @@
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
 #include "nearest_influenced.hpp"
 
@@ -70,7 +70,7 @@ void validate(const GrainOptions& options, MatrixView<float> x, const graph::Spa
 
 GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
                   const GrainOptions& options, const ProgressCallback& progress) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   validate(options, x, graph);
   require_compressible(x, labels, options.n_representatives);
   const int threads = resolve_threads(options.num_threads);
@@ -111,8 +111,7 @@ GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::Sp
   }
   out.compression.report.iterations = static_cast<int>(n_chosen);
   out.compression.report.requested = options.n_representatives;
-  out.compression.report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  out.compression.report.seconds = stopwatch.seconds();
   return out;
 }
 

@@ -5,7 +5,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <string>
@@ -18,6 +17,7 @@
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
 #include "ecseq/core/sequences.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "ecseq/kernels/nearest.hpp"
 #include "kmeans_plus_plus.hpp"
 #include "refill_clusters.hpp"
@@ -172,14 +172,10 @@ struct Centred {
   bool needed() const { return rows.size() > 0; }
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// k-means of rows that are as they shall be clustered.
 Compression lloyd(MatrixView<float> x, MatrixView<float> labels, const KMeansOptions& options,
                   const ProgressCallback& progress) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   const int threads = resolve_threads(options.num_threads);
   Compression out;
   Assigner assigner(options.n_representatives, threads);
@@ -203,7 +199,7 @@ Compression lloyd(MatrixView<float> x, MatrixView<float> labels, const KMeansOpt
           ? std::min(x.rows, options.max_points_per_centroid * options.n_representatives)
           : x.rows;
   out.report.requested = options.n_representatives;
-  out.report.seconds = seconds_since(start);
+  out.report.seconds = stopwatch.seconds();
   return out;
 }
 
@@ -259,7 +255,7 @@ std::vector<Index> balanced_counts(Index total, const std::vector<Index>& distin
 Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
                             const std::vector<int>& group, std::vector<Index> counts,
                             const KMeansOptions& options, const ProgressCallback& progress) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   if (options.centroids.size() > 0) {
     throw InvalidArgument("centroids: balanced k-means starts each group by init");
   }
@@ -321,7 +317,7 @@ Compression balanced_kmeans(MatrixView<float> x, MatrixView<float> labels,
                       " representatives were equal to one of another group and joined it";
   }
   out.report.iterations = options.iterations;
-  out.report.seconds = seconds_since(start);
+  out.report.seconds = stopwatch.seconds();
   return out;
 }
 
