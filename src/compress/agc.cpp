@@ -10,11 +10,11 @@
 #include "chosen_rows.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/compress/kmeans.hpp"
-#include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
+#include "node_per_row.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -61,10 +61,7 @@ void validate(const AgcOptions& options, MatrixView<float> x, const graph::Spars
   require_at_least("power", options.power, 0);
   require_at_least("max_power", options.max_power, 1);
   require_at_least("rank", options.rank, 0);
-  if (graph.size() != x.rows) {
-    throw InvalidArgument("graph: expected a node for each of the " + std::to_string(x.rows) +
-                          " rows of X, got " + std::to_string(graph.size()));
-  }
+  require_node_per_row(graph, x);
 }
 
 }  // namespace

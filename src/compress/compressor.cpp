@@ -10,6 +10,7 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/knn_graph.hpp"
+#include "node_per_row.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -58,11 +59,7 @@ struct Job {
   template <class F>
   Compression with_graph(const F& f) const {
     if (input.graph != nullptr) {
-      if (input.graph->size() != input.x.rows) {
-        throw InvalidArgument("graph: expected " + std::to_string(input.x.rows) +
-                              " nodes, one per row of x, got " +
-                              std::to_string(input.graph->size()));
-      }
+      require_node_per_row(*input.graph, input.x);
       graph::validate(*input.graph);
       return f(*input.graph);
     }

@@ -16,6 +16,7 @@
 #include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
 #include "nearest_influenced.hpp"
+#include "node_per_row.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -60,10 +61,7 @@ void validate(const GrainOptions& options, MatrixView<float> x, const graph::Spa
     throw InvalidArgument("scale_quantile: expected a share in (0, 1], got " +
                           std::to_string(options.scale_quantile));
   }
-  if (graph.size() != x.rows) {
-    throw InvalidArgument("graph: expected a node for each of the " + std::to_string(x.rows) +
-                          " rows of X, got " + std::to_string(graph.size()));
-  }
+  require_node_per_row(graph, x);
 }
 
 }  // namespace
