@@ -4,20 +4,12 @@
 #include <limits>
 
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/squared_distance.hpp"
 
 namespace ecseq::compress {
 namespace {
 
 constexpr Index kChunk = 4096;
-
-double squared_distance(const float* a, const float* b, Index d) {
-  double sum = 0.0;
-  for (Index k = 0; k < d; ++k) {
-    const double difference = static_cast<double>(a[k]) - b[k];
-    sum += difference * difference;
-  }
-  return sum;
-}
 
 }  // namespace
 

@@ -5,18 +5,10 @@
 #include <utility>
 
 #include "distinct_rows.hpp"
+#include "ecseq/core/squared_distance.hpp"
 
 namespace ecseq::compress {
 namespace {
-
-double squared_distance(const float* a, const float* b, Index d) {
-  double sum = 0.0;
-  for (Index k = 0; k < d; ++k) {
-    const double difference = static_cast<double>(a[k]) - b[k];
-    sum += difference * difference;
-  }
-  return sum;
-}
 
 /// The distance within which kWithinRadius of `squared` lie, of which there is at least one;
 /// reorders them.

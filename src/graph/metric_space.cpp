@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ecseq/core/error.hpp"
+#include "ecseq/core/squared_distance.hpp"
 
 namespace ecseq::graph {
 namespace {
@@ -48,16 +49,10 @@ kernels::PackedDense MetricSpace::pack(const Matrix<float>& rows) const {
 double MetricSpace::distance(Index i, Index j) const {
   const float* a = rows_.row(i).data();
   const float* b = rows_.row(j).data();
+  if (!cosine_) return std::sqrt(squared_distance(a, b, rows_.cols()));
   double sum = 0.0;
-  if (cosine_) {
-    for (Index k = 0; k < rows_.cols(); ++k) sum += static_cast<double>(a[k]) * b[k];
-    return std::clamp(1.0 - sum, 0.0, 2.0);
-  }
-  for (Index k = 0; k < rows_.cols(); ++k) {
-    const double difference = static_cast<double>(a[k]) - b[k];
-    sum += difference * difference;
-  }
-  return std::sqrt(sum);
+  for (Index k = 0; k < rows_.cols(); ++k) sum += static_cast<double>(a[k]) * b[k];
+  return std::clamp(1.0 - sum, 0.0, 2.0);
 }
 
 MetricSpace::Score MetricSpace::score_at(Index i, double distance) const {
