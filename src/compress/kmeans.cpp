@@ -2,7 +2,6 @@
 
 #include <faiss/Clustering.h>
 #include <faiss/Index.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +16,7 @@
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
 #include "ecseq/core/sequences.hpp"
+#include "ecseq/core/single_threaded_openmp.hpp"
 #include "ecseq/core/stopwatch.hpp"
 #include "ecseq/kernels/nearest.hpp"
 #include "kmeans_plus_plus.hpp"
@@ -84,22 +84,11 @@ class FusedAssigner final : public faiss::Index {
   Matrix<float> centroids_;
 };
 
-/// FAISS adds up the centroids with OpenMP, a small part of the work: on one thread, because a
-/// team that has nothing to do would spin on the cores that our own threads need.
-class SingleThreadedOpenMp {
- public:
-  SingleThreadedOpenMp() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~SingleThreadedOpenMp() { omp_set_num_threads(before_); }
-  SingleThreadedOpenMp(const SingleThreadedOpenMp&) = delete;
-  SingleThreadedOpenMp& operator=(const SingleThreadedOpenMp&) = delete;
-
- private:
-  int before_;
-};
-
 /// Lloyd's centroids, [K, h]; some may be duplicates or own no row.
 Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options, Assigner& assigner,
                               int threads, const ProgressCallback& progress) {
+  // FAISS adds up the centroids with OpenMP, a small part of the work: on one thread, because a
+  // team that has nothing to do would spin on the cores that our own threads need.
   const SingleThreadedOpenMp scope;
   faiss::ClusteringParameters parameters;
   parameters.niter = options.iterations;

@@ -3,27 +3,16 @@
 #include <faiss/IndexHNSW.h>
 #include <faiss/impl/AuxIndexStructures.h>
 #include <faiss/impl/HNSW.h>
-#include <omp.h>
 
 #include <algorithm>
+
+#include "ecseq/core/single_threaded_openmp.hpp"
 
 namespace ecseq::graph {
 namespace {
 
 constexpr int kLinks = 32;      // of a row on the higher levels; twice as many on the lowest
 constexpr Index kSlice = 1024;  // rows added between two reports of progress
-
-/// FAISS adds on all OpenMP threads of the calling thread; one, and as it was afterwards.
-class OneOpenMpThread {
- public:
-  OneOpenMpThread() { omp_set_num_threads(1); }
-  OneOpenMpThread(const OneOpenMpThread&) = delete;
-  OneOpenMpThread& operator=(const OneOpenMpThread&) = delete;
-  ~OneOpenMpThread() { omp_set_num_threads(before_); }
-
- private:
-  int before_ = omp_get_max_threads();
-};
 
 }  // namespace
 
@@ -34,7 +23,7 @@ struct HnswIndex::Faiss {
 
 HnswIndex::HnswIndex(const Matrix<float>& x, const ProgressCallback& progress)
     : faiss_(std::make_unique<Faiss>(static_cast<int>(x.cols()))) {
-  const OneOpenMpThread one;
+  const SingleThreadedOpenMp scope;  // FAISS adds on all of OpenMP's threads
   for (Index first = 0; first < x.rows(); first += kSlice) {
     report(progress, {"graph", first, x.rows(), "hnsw"});
     faiss_->index.add(std::min(kSlice, x.rows() - first), x.row(first).data());
