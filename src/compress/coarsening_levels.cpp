@@ -132,15 +132,9 @@ class Coarsener {
   }
 
   ContractionSets match_variation_edges(const graph::Laplacian& laplacian, Index budget) const {
-    std::vector<CandidateEdge> edges = edges_of(laplacian.graph());
-    constexpr Index kChunk = 4096;
-    parallel_chunks(
-        static_cast<Index>(edges.size()), kChunk, threads_, [&](Index begin, Index end) {
-          for (Index e = begin; e < end; ++e) {
-            CandidateEdge& edge = edges[static_cast<std::size_t>(e)];
-            edge.cost = variation_edge_cost(laplacian.degrees(), target_, edge.i, edge.j);
-          }
-        });
+    std::vector<CandidateEdge> edges = priced_edges(
+        laplacian.graph(), threads_,
+        [&](Index i, Index j) { return variation_edge_cost(laplacian.degrees(), target_, i, j); });
     ContractionSets sets =
         match_edges(laplacian.size(), std::move(edges), budget, threads_, progress_);
     if (sets.joined) sets.variation = variation_of(laplacian, sets);

@@ -65,18 +65,6 @@ Matrix<double> relax_gauss_seidel(const graph::Laplacian& laplacian, Matrix<doub
   return x;
 }
 
-template <class Cost>
-std::vector<CandidateEdge> price(const graph::SparseGraph& graph, int threads, Cost cost) {
-  std::vector<CandidateEdge> edges = edges_of(graph);
-  parallel_chunks(static_cast<Index>(edges.size()), kChunk, threads, [&](Index begin, Index end) {
-    for (Index e = begin; e < end; ++e) {
-      CandidateEdge& edge = edges[static_cast<std::size_t>(e)];
-      edge.cost = cost(edge.i, edge.j);
-    }
-  });
-  return edges;
-}
-
 std::vector<CandidateEdge> heavy_edges(const graph::Laplacian& laplacian) {
   const auto& degrees = laplacian.degrees();
   std::vector<CandidateEdge> edges;
@@ -103,11 +91,11 @@ std::vector<CandidateEdge> proximity_edges(const graph::Laplacian& laplacian,
   Matrix<double> x = random_vectors(laplacian.size(), seed);
   if (method == "algebraic_jc") {
     x = relax_jacobi(laplacian, std::move(x), threads, progress);
-    return price(laplacian.graph(), threads,
-                 [&](Index i, Index j) { return (x.row(i) - x.row(j)).norm(); });
+    return priced_edges(laplacian.graph(), threads,
+                        [&](Index i, Index j) { return (x.row(i) - x.row(j)).norm(); });
   }
   x = relax_gauss_seidel(laplacian, std::move(x), progress);
-  return price(laplacian.graph(), threads, [&](Index i, Index j) {
+  return priced_edges(laplacian.graph(), threads, [&](Index i, Index j) {
     // <x_i, x_j>^2 / (||x_i||^2 ||x_j||^2)
     const double product = x.row(i).dot(x.row(j));
     return -product * product / (x.row(i).squaredNorm() * x.row(j).squaredNorm());

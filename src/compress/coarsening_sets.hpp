@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "ecseq/core/matrix.hpp"
+#include "ecseq/core/parallel.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/graph/sparse_graph.hpp"
 
@@ -60,6 +61,21 @@ struct CandidateEdge {
 
 /// Every edge of a graph once, in the order of (i, j), without costs.
 std::vector<CandidateEdge> edges_of(const graph::SparseGraph& graph);
+
+/// The same at cost(i, j).
+template <class Cost>
+std::vector<CandidateEdge> priced_edges(const graph::SparseGraph& graph, int threads,
+                                        const Cost& cost) {
+  constexpr Index kChunk = 4096;
+  std::vector<CandidateEdge> edges = edges_of(graph);
+  parallel_chunks(static_cast<Index>(edges.size()), kChunk, threads, [&](Index begin, Index end) {
+    for (Index e = begin; e < end; ++e) {
+      CandidateEdge& edge = edges[static_cast<std::size_t>(e)];
+      edge.cost = cost(edge.i, edge.j);
+    }
+  });
+  return edges;
+}
 
 /// Greedy matching: the cheapest edge whose ends are free, until the budget is spent; ties go to
 /// the lower nodes, by whom the edges must be in order. Where a hub holds the graph together few
