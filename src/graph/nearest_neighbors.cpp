@@ -22,6 +22,7 @@ namespace {
 
 constexpr Index kChunk = 512;    // rows whose lists of neighbours stay in the second-level cache
 constexpr Index kSample = 1000;  // rows on which recall is measured
+constexpr Index kSampleChunk = 64;
 constexpr int kLeastEffort = 32, kMostEffort = 4096;  // of HNSW
 
 /// The k points of highest score seen so far, for each of `rows` rows.
@@ -88,23 +89,54 @@ TopLists search_all(const MetricSpace& space, const kernels::PackedDense& points
   return lists;
 }
 
-void search_exactly(const MetricSpace& space, Index k, int threads,
-                    const ProgressCallback& progress, NeighborTable& out) {
-  const Index n = space.rows().rows();
-  const kernels::PackedDense points = space.pack(0, n);
-  std::vector<Index> order(static_cast<std::size_t>(n));
-  std::iota(order.begin(), order.end(), Index{0});
+/// search(queries, n) for all rows by chunks, on all threads.
+template <class Search>
+void search_by_chunks(Index rows, int threads, const ProgressCallback& progress,
+                      const Search& search) {
   const Index round = kChunk * threads;
-  for (Index first = 0; first < n; first += round) {
-    report(progress, {"graph", first, n, ""});
-    parallel_chunks(std::min(round, n - first), kChunk, threads, [&](Index begin, Index end) {
-      const Index* queries = order.data() + first + begin;
-      const TopLists lists = search_all(space, points, queries, end - begin, k);
-      for (Index q = 0; q < end - begin; ++q) {
-        write_neighbors(space, queries[q], lists.points(q), out);
-      }
+  for (Index first = 0; first < rows; first += round) {
+    report(progress, {"graph", first, rows, ""});
+    parallel_chunks(std::min(round, rows - first), kChunk, threads, [&](Index begin, Index end) {
+      std::vector<Index> queries(static_cast<std::size_t>(end - begin));
+      std::iota(queries.begin(), queries.end(), first + begin);
+      search(queries.data(), end - begin);
     });
   }
+}
+
+void search_exactly(const MetricSpace& space, Index k, int threads,
+                    const ProgressCallback& progress, NeighborTable& out) {
+  const Index rows = space.rows().rows();
+  const kernels::PackedDense points = space.pack(0, rows);
+  search_by_chunks(rows, threads, progress, [&](const Index* queries, Index n) {
+    const TopLists lists = search_all(space, points, queries, n, k);
+    for (Index q = 0; q < n; ++q) write_neighbors(space, queries[q], lists.points(q), out);
+  });
+}
+
+/// The rows on which recall is measured, with their true neighbours.
+struct RecallSample {
+  std::vector<Index> rows;            ///< [rows]
+  std::vector<std::int32_t> nearest;  ///< [rows, k]
+
+  Index size() const { return static_cast<Index>(rows.size()); }
+  Index row(Index s) const { return rows[static_cast<std::size_t>(s)]; }
+  const std::int32_t* nearest_to(Index s, Index k) const { return nearest.data() + s * k; }
+};
+
+RecallSample draw_sample(const MetricSpace& space, const kernels::PackedDense& points, Index k,
+                         std::uint64_t seed, int threads) {
+  const Index n = space.rows().rows();
+  RecallSample sample{Rng(seed, 1).permutation(n), {}};
+  sample.rows.resize(static_cast<std::size_t>(std::min(n, kSample)));
+  sample.nearest.resize(sample.rows.size() * static_cast<std::size_t>(k));
+  parallel_chunks(sample.size(), kSampleChunk, threads, [&](Index begin, Index end) {
+    const TopLists lists = search_all(space, points, sample.rows.data() + begin, end - begin, k);
+    for (Index s = begin; s < end; ++s) {
+      std::copy_n(lists.points(s - begin), k, sample.nearest.data() + s * k);
+    }
+  });
+  return sample;
 }
 
 /// How many of its nearest cells each cell must search for the recall asked for; at least as many
@@ -116,17 +148,13 @@ struct Reach {
 
 Reach find_reach(const MetricSpace& space, const CoarseCells& cells, Index k,
                  const NeighborSearch& search, int threads) {
-  const Index n = space.rows().rows();
-  std::vector<Index> sample = Rng(search.seed, 1).permutation(n);
-  sample.resize(static_cast<std::size_t>(std::min(n, kSample)));
-  const auto n_sample = static_cast<Index>(sample.size());
-  const kernels::PackedDense points = space.pack(0, n);
+  const RecallSample sample =
+      draw_sample(space, space.pack(0, space.rows().rows()), k, search.seed, threads);
   // found[s][r]: true neighbours of sample s in the r-th nearest cell to its own.
-  std::vector<std::vector<Index>> found(sample.size());
-  parallel_chunks(n_sample, 64, threads, [&](Index begin, Index end) {
-    const TopLists lists = search_all(space, points, sample.data() + begin, end - begin, k);
+  std::vector<std::vector<Index>> found(sample.rows.size());
+  parallel_chunks(sample.size(), kSampleChunk, threads, [&](Index begin, Index end) {
     for (Index s = begin; s < end; ++s) {
-      const Index own = cells.cell_of(sample[static_cast<std::size_t>(s)]);
+      const Index own = cells.cell_of(sample.row(s));
       const std::vector<Index> near = cells.nearest_cells(own);
       std::vector<Index> place(near.size());
       for (std::size_t r = 0; r < near.size(); ++r) {
@@ -135,14 +163,14 @@ Reach find_reach(const MetricSpace& space, const CoarseCells& cells, Index k,
       auto& counts = found[static_cast<std::size_t>(s)];
       counts.assign(near.size(), 0);
       for (Index j = 0; j < k; ++j) {
-        const Index cell = cells.cell_of(lists.points(s - begin)[j]);
+        const Index cell = cells.cell_of(sample.nearest_to(s, k)[j]);
         ++counts[static_cast<std::size_t>(place[static_cast<std::size_t>(cell)])];
       }
     }
   });
   Reach reach;
   Index hits = 0;
-  const auto wanted = static_cast<double>(n_sample * k);
+  const auto wanted = static_cast<double>(sample.size() * k);
   while (reach.cells < cells.size() && (reach.cells == 0 || reach.recall < search.recall)) {
     for (const auto& counts : found) hits += counts[static_cast<std::size_t>(reach.cells)];
     reach.recall = static_cast<double>(hits) / wanted;
@@ -213,67 +241,49 @@ void search_cells(const MetricSpace& space, Index k, const NeighborSearch& searc
 }
 
 /// Share of the true neighbours of the sampled rows that HNSW meets.
-double hnsw_recall(const HnswIndex& index, const std::vector<Index>& sample,
-                   const std::vector<std::int32_t>& truth, Index k, int threads) {
-  const auto n = static_cast<Index>(sample.size());
-  std::vector<Index> hits(sample.size());
-  parallel_chunks(n, 64, threads, [&](Index begin, Index end) {
+double hnsw_recall(const HnswIndex& index, const RecallSample& sample, Index k, int threads) {
+  std::vector<Index> hits(sample.rows.size());
+  parallel_chunks(sample.size(), kSampleChunk, threads, [&](Index begin, Index end) {
     std::vector<std::int32_t> found(static_cast<std::size_t>((end - begin) * k));
-    index.nearest(sample.data() + begin, end - begin, k, found.data());
+    index.nearest(sample.rows.data() + begin, end - begin, k, found.data());
     for (Index s = begin; s < end; ++s) {
       const auto* const own = found.data() + (s - begin) * k;
       for (Index j = 0; j < k; ++j) {
-        hits[static_cast<std::size_t>(s)] +=
-            std::count(own, own + k, truth[static_cast<std::size_t>(s * k + j)]);
+        hits[static_cast<std::size_t>(s)] += std::count(own, own + k, sample.nearest_to(s, k)[j]);
       }
     }
   });
   return static_cast<double>(std::accumulate(hits.begin(), hits.end(), Index{0})) /
-         static_cast<double>(n * k);
+         static_cast<double>(sample.size() * k);
 }
 
 /// Cosine: rows of length 1 are in the same order by their distance.
 void search_hnsw(const MetricSpace& space, Index k, const NeighborSearch& search, int threads,
                  const ProgressCallback& progress, NeighborTable& out) {
-  const Index n = space.rows().rows();
+  const Index rows = space.rows().rows();
   HnswIndex index(space.rows(), progress);
-  const kernels::PackedDense points = space.pack(0, n);
-  std::vector<Index> sample = Rng(search.seed, 1).permutation(n);
-  sample.resize(static_cast<std::size_t>(std::min(n, kSample)));
-  std::vector<std::int32_t> truth(sample.size() * static_cast<std::size_t>(k));
-  parallel_chunks(static_cast<Index>(sample.size()), 64, threads, [&](Index begin, Index end) {
-    const TopLists lists = search_all(space, points, sample.data() + begin, end - begin, k);
-    for (Index s = begin; s < end; ++s) {
-      std::copy_n(lists.points(s - begin), k, truth.data() + s * k);
-    }
-  });
+  const kernels::PackedDense points = space.pack(0, rows);
+  const RecallSample sample = draw_sample(space, points, k, search.seed, threads);
   int effort = static_cast<int>(std::max<Index>(kLeastEffort, k + 1));
   for (;; effort *= 2) {
-    report(progress, {"graph", 0, n, "effort " + std::to_string(effort)});
+    report(progress, {"graph", 0, rows, "effort " + std::to_string(effort)});
     index.set_effort(effort);
-    out.recall = hnsw_recall(index, sample, truth, k, threads);
+    out.recall = hnsw_recall(index, sample, k, threads);
     if (out.recall >= search.recall || 2 * effort > kMostEffort) break;
   }
-  std::vector<Index> order(static_cast<std::size_t>(n));
-  std::iota(order.begin(), order.end(), Index{0});
-  const Index round = kChunk * threads;
-  for (Index first = 0; first < n; first += round) {
-    report(progress, {"graph", first, n, ""});
-    parallel_chunks(std::min(round, n - first), kChunk, threads, [&](Index begin, Index end) {
-      const Index* queries = order.data() + first + begin;
-      std::vector<std::int32_t> found(static_cast<std::size_t>((end - begin) * k));
-      index.nearest(queries, end - begin, k, found.data());
-      for (Index q = 0; q < end - begin; ++q) {
-        const std::int32_t* const own = found.data() + q * k;
-        if (own[k - 1] >= 0) {
-          write_neighbors(space, queries[q], own, out);
-        } else {  // a row that few links lead to
-          write_neighbors(space, queries[q], search_all(space, points, queries + q, 1, k).points(0),
-                          out);
-        }
+  search_by_chunks(rows, threads, progress, [&](const Index* queries, Index n) {
+    std::vector<std::int32_t> found(static_cast<std::size_t>(n * k));
+    index.nearest(queries, n, k, found.data());
+    for (Index q = 0; q < n; ++q) {
+      const std::int32_t* const own = found.data() + q * k;
+      if (own[k - 1] >= 0) {
+        write_neighbors(space, queries[q], own, out);
+      } else {  // a row that few links lead to
+        write_neighbors(space, queries[q], search_all(space, points, queries + q, 1, k).points(0),
+                        out);
       }
-    });
-  }
+    }
+  });
 }
 
 }  // namespace
