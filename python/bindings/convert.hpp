@@ -107,14 +107,18 @@ void read(const py::dict& options, const char* name, T& value) {
 /// What Python raised in a callback whose C++ call was to return all the same.
 using Raised = std::shared_ptr<std::exception_ptr>;
 
+/// A Python object that C++ holds and may let go of on any thread and without the GIL.
+inline std::shared_ptr<py::object> shared_object(const py::object& object) {
+  return {new py::object(object), [](py::object* last) {
+            const py::gil_scoped_acquire gil;
+            delete last;
+          }};
+}
+
 /// Forwards progress to a Python callable (stage, done, total, message), or to nobody, and lets
 /// Ctrl-C through: what Python raises leaves the C++ call as it is.
 inline ProgressCallback to_progress(const py::object& callback) {
-  auto shared = std::shared_ptr<py::object>(new py::object(callback), [](py::object* object) {
-    const py::gil_scoped_acquire gil;
-    delete object;
-  });
-  return [shared](const Progress& progress) {
+  return [shared = shared_object(callback)](const Progress& progress) {
     const py::gil_scoped_acquire gil;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!shared->is_none()) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <memory>
-
 #include "convert.hpp"
 #include "ecseq/compress/compressor.hpp"
 
@@ -9,11 +7,8 @@ namespace ecseq::bindings {
 
 /// A Python callable (X [N, h], K) -> (clusters [N], vectors [clusters, h] or None).
 inline compress::GroupingFunction to_grouping(const py::object& callable) {
-  auto shared = std::shared_ptr<py::object>(new py::object(callable), [](py::object* object) {
-    const py::gil_scoped_acquire gil;
-    delete object;
-  });
-  return [shared](const compress::CompressionInput& input, Index n_representatives) {
+  return [shared = shared_object(callable)](const compress::CompressionInput& input,
+                                            Index n_representatives) {
     const py::gil_scoped_acquire gil;
     const auto found =
         (*shared)(to_array(Matrix<float>(input.x.eigen())), n_representatives).cast<py::tuple>();
