@@ -125,14 +125,18 @@ class Compressor(BaseEstimator):
         """(what balanced compressors balance by [n], K per group or None for equal parts)"""
         return np.zeros(len(codes), np.int32), None
 
-    def transform(self, X: ArrayLike) -> NDArray[np.int64]:
-        """The number of the nearest representative of each row of X [n, h]: [n]."""
-        check_is_fitted(self, "representatives_")
-        x = finite_matrix(X)
+    def _require_columns(self, x: NDArray[np.float32]) -> None:
+        """Raise a ValueError unless x has the columns of the fit."""
         if x.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X: expected {self.n_features_in_} columns, as in the fit, got {x.shape[1]}"
             )
+
+    def transform(self, X: ArrayLike) -> NDArray[np.int64]:
+        """The number of the nearest representative of each row of X [n, h]: [n]."""
+        check_is_fitted(self, "representatives_")
+        x = finite_matrix(X)
+        self._require_columns(x)
         vectors = np.ascontiguousarray(self.representatives_.vectors)
         return _core.nearest_rows(vectors, x, threads(self.num_threads))
 
@@ -208,10 +212,7 @@ class KMeans(Compressor):
         if not hasattr(self, "representatives_"):
             self._fit(x, LabelChannels.of(y, classes), y)
             return self
-        if x.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"X: expected {self.n_features_in_} columns, as in the fit, got {x.shape[1]}"
-            )
+        self._require_columns(x)
         found = self.representatives_.update(
             x, y, reach=np.inf, retire_below=0.0, num_threads=self.num_threads
         )
@@ -220,7 +221,21 @@ class KMeans(Compressor):
         return self
 
 
-class BalancedKMeans(Compressor):
+class _Balanced(Compressor):
+    """A compressor that shares out K among the classes of y, or the parts of a real-valued y."""
+
+    allocation: Allocation
+    n_quantiles: int
+
+    def _groups(
+        self, labels: LabelChannels, codes: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], list[int] | None]:
+        return balanced_groups(
+            labels, codes, self.allocation, self.n_quantiles, self.n_representatives
+        )
+
+
+class BalancedKMeans(_Balanced):
     """One k-means per class of y, or per part of a real-valued y, so that a rare class keeps
     representatives of its own.
 
@@ -257,13 +272,6 @@ class BalancedKMeans(Compressor):
             "method": "balanced_kmeans",
             "iterations": positive(self.iterations, "iterations"),
         }
-
-    def _groups(
-        self, labels: LabelChannels, codes: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int32], list[int] | None]:
-        return balanced_groups(
-            labels, codes, self.allocation, self.n_quantiles, self.n_representatives
-        )
 
 
 class AGC(Compressor):
@@ -435,7 +443,7 @@ class Random(_Baseline):
     _method = "random"
 
 
-class StratifiedRandom(Compressor):
+class StratifiedRandom(_Balanced):
     """Random rows of each class of y, or of each part of a real-valued y.
 
     allocation, n_quantiles
@@ -461,13 +469,6 @@ class StratifiedRandom(Compressor):
 
     def _options(self) -> dict[str, Any]:
         return {"method": "stratified_random"}
-
-    def _groups(
-        self, labels: LabelChannels, codes: NDArray[np.float32]
-    ) -> tuple[NDArray[np.int32], list[int] | None]:
-        return balanced_groups(
-            labels, codes, self.allocation, self.n_quantiles, self.n_representatives
-        )
 
 
 class KCenter(_Baseline):
