@@ -10,6 +10,7 @@
 #include "chosen_rows.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/compress/kmeans.hpp"
+#include "ecseq/core/group_means.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/stopwatch.hpp"
@@ -37,14 +38,8 @@ Matrix<double> gram(const Matrix<float>& x, int threads) {
 /// The mean over clusters of the mean squared distance of two members; 0 for a single member.
 double cluster_distance(const Matrix<float>& x, const std::vector<std::int64_t>& cluster,
                         Index n_clusters) {
-  Matrix<double> mean = Matrix<double>::Zero(n_clusters, x.cols());
-  std::vector<double> count(static_cast<std::size_t>(n_clusters), 0.0), squares(count);
-  for (Index i = 0; i < x.rows(); ++i) {
-    const auto c = cluster[static_cast<std::size_t>(i)];
-    mean.row(c) += x.row(i).cast<double>();
-    count[static_cast<std::size_t>(c)] += 1.0;
-  }
-  for (Index c = 0; c < n_clusters; ++c) mean.row(c) /= count[static_cast<std::size_t>(c)];
+  const auto [mean, count] = group_means(x, cluster, n_clusters);
+  std::vector<double> squares(count.size(), 0.0);
   for (Index i = 0; i < x.rows(); ++i) {
     const auto c = cluster[static_cast<std::size_t>(i)];
     squares[static_cast<std::size_t>(c)] += (x.row(i).cast<double>() - mean.row(c)).squaredNorm();

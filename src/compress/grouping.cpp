@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "chosen_rows.hpp"
 #include "distinct_rows.hpp"
 #include "ecseq/compress/nearest_representative.hpp"
 #include "ecseq/core/error.hpp"
+#include "ecseq/core/group_means.hpp"
 #include "ecseq/core/sequences.hpp"
 
 namespace ecseq::compress {
@@ -40,45 +40,21 @@ Index validate(const Grouping& grouping, MatrixView<float> x) {
   return last + 1;
 }
 
-/// The rows that belong to a cluster, by cluster.
-std::vector<std::vector<Index>> members_of(const std::vector<std::int64_t>& cluster,
-                                           Index n_clusters) {
-  std::vector<std::vector<Index>> members(static_cast<std::size_t>(n_clusters));
-  for (std::size_t i = 0; i < cluster.size(); ++i) {
-    if (cluster[i] >= 0) {
-      members[static_cast<std::size_t>(cluster[i])].push_back(static_cast<Index>(i));
-    }
-  }
-  return members;
-}
-
-RowVector<float> mean_of(MatrixView<float> x, const std::vector<Index>& rows) {
-  RowVector<double> sum = RowVector<double>::Zero(x.cols);
-  for (const Index row : rows) sum += x.eigen().row(row).cast<double>();
-  return (sum / static_cast<double>(rows.size())).cast<float>();
-}
-
 }  // namespace
 
 Compression represent_grouping(MatrixView<float> x, MatrixView<float> labels,
                                const Grouping& grouping, Index n_cases, int num_threads) {
   const Index n_clusters = validate(grouping, x);
-  const auto members = members_of(grouping.cluster, n_clusters);
-  Matrix<float> vectors = grouping.vectors;
-  if (vectors.size() == 0) {
-    vectors = Matrix<float>::Zero(n_clusters, x.cols);
-    for (Index c = 0; c < n_clusters; ++c) {
-      const auto& rows = members[static_cast<std::size_t>(c)];
-      if (!rows.empty()) vectors.row(c) = mean_of(x, rows);
-    }
-  }
+  const auto [means, counts] = group_means(x, grouping.cluster, n_clusters);
+  const Matrix<float> vectors =
+      grouping.vectors.size() > 0 ? grouping.vectors : Matrix<float>(means.cast<float>());
 
   // Clusters that have rows and vectors of their own keep their order.
   std::vector<Index> kept;
   std::vector<std::int64_t> number(static_cast<std::size_t>(n_clusters), -1);
   DistinctRows distinct(vectors);
   for (Index c = 0; c < n_clusters; ++c) {
-    if (members[static_cast<std::size_t>(c)].empty()) continue;
+    if (counts[static_cast<std::size_t>(c)] == 0.0) continue;
     const auto [first, is_new] = distinct.insert_or_find(c);
     auto& own = number[static_cast<std::size_t>(c)];
     own = is_new ? static_cast<std::int64_t>(kept.size()) : number[static_cast<std::size_t>(first)];

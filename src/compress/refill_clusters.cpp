@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "distinct_rows.hpp"
+#include "ecseq/core/group_means.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -60,16 +61,7 @@ void settle(MatrixView<float> x, Matrix<float>& centroids, std::vector<std::int6
   const Matrix<float> centroids_before = centroids;
   const std::vector<std::int64_t> assignment_before = assignment;
   const std::vector<float> distances_before = distances;
-  Matrix<double> sums = Matrix<double>::Zero(centroids.rows(), x.cols);
-  std::vector<double> count(static_cast<std::size_t>(centroids.rows()), 0.0);
-  for (Index i = 0; i < x.rows; ++i) {
-    const auto label = assignment[static_cast<std::size_t>(i)];
-    sums.row(label) += x.eigen().row(i).cast<double>();
-    count[static_cast<std::size_t>(label)] += 1.0;
-  }
-  for (Index j = 0; j < centroids.rows(); ++j) {
-    centroids.row(j) = (sums.row(j) / count[static_cast<std::size_t>(j)]).cast<float>();
-  }
+  centroids = group_means(x, assignment, centroids.rows()).means.cast<float>();
   assign();
   if (empty_clusters(assignment, centroids.rows()).empty()) return;
   centroids = centroids_before;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ecseq/core/group_means.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/rng.hpp"
 
@@ -40,15 +41,9 @@ CoarseCells::CoarseCells(const MetricSpace& space, std::uint64_t seed, int threa
   for (int step = 0; step < kLloydSteps; ++step) {
     report(progress, {"graph cells", step, kLloydSteps, ""});
     const std::vector<std::int64_t> cell = assign(centres_, training, threads);
-    Matrix<double> sum = Matrix<double>::Zero(size, x.cols());
-    std::vector<double> count(static_cast<std::size_t>(size), 0.0);
-    for (std::size_t i = 0; i < cell.size(); ++i) {
-      sum.row(cell[i]) += training.row(static_cast<Index>(i)).cast<double>();
-      count[static_cast<std::size_t>(cell[i])] += 1.0;
-    }
+    const auto [mean, count] = group_means(training, cell, size);
     for (Index c = 0; c < size; ++c) {
-      const double members = count[static_cast<std::size_t>(c)];
-      if (members > 0.0) centres_.row(c) = (sum.row(c) / members).cast<float>();
+      if (count[static_cast<std::size_t>(c)] > 0.0) centres_.row(c) = mean.row(c).cast<float>();
     }
   }
   cell_ = assign(centres_, x, threads);
