@@ -1,13 +1,15 @@
 """Freshness: an encoder frozen early, and states of terminals that are refreshed more or less often.
 
-The model is fitted once; `partial_fit` advances its states. Retraining fits a new model on all
-payments whose labels are known by then.
+The model is fitted once; `partial_fit` advances its states with the payments whose labels are known
+by then, those of 7 days before and earlier. Retraining fits a new model on the same payments.
 """
 
 from __future__ import annotations
 
+import pickle
 import statistics
 import time
+import warnings
 from pathlib import Path
 
 import ecseq_payments as payments
@@ -19,8 +21,9 @@ import ecseq
 from ecseq.metrics import binary_metrics
 
 HEADING = "Freshness"
-TRAIN_END, FIRST, LAST = 61, 77, 182  # days: fitted on 0-60, gated on 61-76, tested on 77-181
+TRAIN_END, KNOWN, FIRST, LAST = 61, 70, 77, 182  # days: trained, gated, then without label, tested
 WEEK = 7
+DELAY = FIRST - KNOWN
 ENCODER_ROWS = 100_000
 BASE, RETRAINED = "base (LSTM of days 0-60)", "live, layer retrained every 28 days"
 STATES = {"never": None, "every 28 days": 28, "weekly": 7, "daily": 1}
@@ -35,10 +38,21 @@ def _verdicts(figures: Figures) -> list[str]:
         out.append(verdict(f"States refreshed {name}", text, ">= 95 %", share >= 95))
     rows = [found["never"] for found in figures.rows.values()]
     base = [found[BASE] for found in figures.rows.values()]
-    ages = [row["alarm_days"] for row in rows if row.get("alarm_days") is not None]
+    ages = [row["alarm_days"] for row in rows if row["alarm_days"] is not None]
     if ages:
-        out.append(f"The alarm of states never refreshed sounds {_days(ages)} after the last event")
-    below = [_first_below(row["ap_by_week"], b["ap_by_week"]) for row, b in zip(rows, base)]
+        out.append(
+            f"The alarm (`staleness`, `StaleStateWarning`) of states never refreshed sounds on day "
+            f"{_days(ages)} of the test"
+        )
+    shares = {
+        name: 100 * statistics.mean(found[name]["stale"] for found in figures.rows.values())
+        for name in STATES
+    }
+    text = ", ".join(f"{name} {share:.0f} %" for name, share in shares.items())
+    out.append(f"Share of the test days on which it sounds: {text}")
+    below = [
+        _first_below(row["ap_by_week"], b["ap_by_week"]) for row, b in zip(rows, base, strict=True)
+    ]
     found = [weeks for weeks in below if weeks is not None]
     if found:
         out.append(
@@ -49,7 +63,7 @@ def _verdicts(figures: Figures) -> list[str]:
 
 
 def _days(ages: list[float]) -> str:
-    return f"{statistics.median(ages):.1f} days ({min(ages):.1f} to {max(ages):.1f})"
+    return f"{statistics.median(ages):.1f} ({min(ages):.1f} to {max(ages):.1f})"
 
 
 def _weeks(weeks: list[int]) -> str:
@@ -58,7 +72,7 @@ def _weeks(weeks: list[int]) -> str:
 
 def _first_below(ours: list[float], theirs: list[float]) -> int | None:
     """Weeks that pass before ours is below for the first time."""
-    return next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a < b), None)
+    return next((i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a < b), None)
 
 
 PARTS = {
@@ -66,8 +80,9 @@ PARTS = {
         "States refreshed more or less often",
         f"{payments.SOURCE}. The LSTM is trained on {ENCODER_ROWS:,} windows of days 0-52 and "
         "stopped on 53-60, the relation layer by terminal (on the embedding and the LSTM's logit) "
-        "on days 0-60 and gated on 61-76; then both are frozen. Test: days 77-181, pooled. `live` "
-        "is `replay`; the others are advanced by `partial_fit` and score until the next time.",
+        "on days 0-60 and gated on 61-69; then both are frozen. Test: days 77-181, pooled. `live` "
+        "is `replay`; the others are advanced by `partial_fit`, with the payments of 7 days before "
+        "and earlier (the labels of later ones are not known), and score until the next time.",
         (AUC, AP, RECALL),
         (BASE, RETRAINED),
         (RECALL,),
@@ -111,11 +126,31 @@ class _Payments:
             validation=(self.x[held_out], self.labels[held_out], self.given(held_out)),
         )
 
-    def advance(self, model: ecseq.ECSeqClassifier, rows: NDArray[np.int64]) -> None:
-        model.partial_fit(self.x[rows], self.labels[rows], **self.given(rows))
+    def refreshed(
+        self, model: ecseq.ECSeqClassifier, days: int | None
+    ) -> tuple[NDArray[np.float32], list[bool]]:
+        """Scores of the test rows by a model that knows all until `DELAY` days before the first,
+        and is advanced every so many days, or never; and by day whether its state is stale."""
+        scores, stale = [], []
+        for first in range(FIRST, LAST, days or LAST):
+            end = min(LAST, first + (days or LAST))
+            if first > FIRST:
+                known = self.between(first - DELAY - (days or 0), first - DELAY)
+                model.partial_fit(self.x[known], self.labels[known], **self.given(known))
+            now = self.between(first, end)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ecseq.StaleStateWarning)
+                scores.append(model.predict_proba(self.x[now], **self.given(now))[:, 1])
+            noons = (np.arange(first, end) + 0.5) * payments.DAY
+            stale += [model.staleness(float(noon)).stale for noon in noons]
+        return np.concatenate(scores), stale
 
-    def replay(self, model: ecseq.ECSeqClassifier, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        return model.replay(self.x[rows], self.labels[rows], **self.given(rows))
+    def replayed(self, model: ecseq.ECSeqClassifier, first: int, end: int) -> NDArray[np.float32]:
+        """Scores of the days from `first` to before `end` by a replay of what follows the rows that
+        the model knows, those until `DELAY` days before."""
+        rows = self.between(first - DELAY, end)
+        scores = model.replay(self.x[rows], self.labels[rows], **self.given(rows))
+        return scores[self.day[rows] >= first]
 
 
 def run(data: Path, part: str, seed: int) -> Rows:
@@ -142,37 +177,27 @@ def run(data: Path, part: str, seed: int) -> Rows:
 
     begin = time.perf_counter()
     add(BASE, events.base[test], begin)
-    fitted = events.fit(TRAIN_END, FIRST, seed)
-    alarm = _alarm_days(fitted)
+    fitted = events.fit(TRAIN_END, KNOWN, seed)
     for name, days in STATES.items():
         begin = time.perf_counter()
-        model = _again(fitted)
-        scores = []
-        for first in range(FIRST, LAST, days or LAST):
-            now = events.between(first, min(LAST, first + (days or LAST)))
-            scores.append(model.predict_proba(events.x[now], **events.given(now))[:, 1])
-            if days is not None:
-                events.advance(model, now)
-        add(name, np.concatenate(scores), begin)
-    rows["never"]["alarm_days"] = alarm
+        scores, stale = events.refreshed(_again(fitted), days)
+        add(name, scores, begin)
+        rows[name]["stale"] = float(np.mean(stale))
+    rows["never"]["alarm_days"] = _alarm_day(fitted)
     begin = time.perf_counter()
-    add("live", events.replay(fitted, test), begin)
+    add("live", events.replayed(fitted, FIRST, LAST), begin)
 
     begin = time.perf_counter()
-    scores = [events.replay(fitted, events.between(FIRST, FIRST + 28))]
+    scores = [events.replayed(fitted, FIRST, FIRST + 28)]
     for first in range(FIRST + 28, LAST, 28):
-        known = first - WEEK  # payments of the last week have no label yet
-        model = events.fit(known - (FIRST - TRAIN_END), known, seed)
-        events.advance(model, events.between(known, first))
-        scores.append(events.replay(model, events.between(first, min(LAST, first + 28))))
+        model = events.fit(first - (FIRST - TRAIN_END), first - DELAY, seed)
+        scores.append(events.replayed(model, first, min(LAST, first + 28)))
     add(RETRAINED, np.concatenate(scores), begin)
     return rows
 
 
 def _again(model: ecseq.ECSeqClassifier) -> ecseq.ECSeqClassifier:
     """A copy, so that what one way of refreshing adds does not reach the next."""
-    import pickle
-
     return pickle.loads(pickle.dumps(model))
 
 
@@ -189,11 +214,10 @@ def _by_week(
     }
 
 
-def _alarm_days(model: ecseq.ECSeqClassifier) -> float | None:
-    """Days after the last event from which `staleness` says stale."""
-    start = FIRST * payments.DAY
-    limit = model.staleness(float(start)).trained_age
-    return None if limit is None else limit / payments.DAY
+def _alarm_day(model: ecseq.ECSeqClassifier) -> float | None:
+    """Days of the test until `staleness` says stale; the state ends `DELAY` days before it."""
+    limit = model.staleness(float(FIRST * payments.DAY)).trained_age
+    return None if limit is None else limit / payments.DAY - DELAY
 
 
 def plot(figures: Figures, path: Path) -> None:
@@ -212,7 +236,7 @@ def plot(figures: Figures, path: Path) -> None:
     if all(days is not None for days in alarms):
         axis.axvline(FIRST + float(np.median(alarms)), color="grey", linestyle=":")
         axis.annotate("alarm", (FIRST + float(np.median(alarms)), 2), color="grey")
-    axis.set_xlabel("first day of the week (the state ends with day 76)")
+    axis.set_xlabel(f"first day of the week (the state ends with day {KNOWN - 1})")
     axis.set_ylabel("R@P0.9 of the week, %")
     axis.legend(fontsize=8)
     figure.tight_layout()

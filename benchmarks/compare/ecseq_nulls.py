@@ -69,9 +69,7 @@ def _verdicts(figures: Figures) -> list[str]:
 
 PARTS = {
     **{
-        name: Part(
-            name, text, (AUC, AP), (BASE,), (AUC,), _verdicts
-        )
+        name: Part(name, text, (AUC, AP), (BASE,), (AUC,), _verdicts)
         for name, text in (
             (
                 "uci_credit_default",

@@ -12,7 +12,7 @@ from ecseq_report import AP, AUC, RECALL, Figures, Part, Rows, verdict
 from ecseq_torch import PaperModel
 
 import ecseq
-from ecseq.metrics import binary_metrics
+from ecseq.metrics import binary_metrics, paired_difference
 
 HEADING = "The paper's protocol"
 ROWS = 30_000
@@ -26,8 +26,6 @@ def _verdicts(figures: Figures) -> list[str]:
     out = []
     for metric in (AUC, AP):
         ours, theirs = figures.differences(OURS, THEIRS, metric)
-        from ecseq.metrics import paired_difference
-
         found = paired_difference(ours, theirs)
         out.append(
             verdict(
@@ -42,7 +40,7 @@ def _verdicts(figures: Figures) -> list[str]:
         for name in (OURS, THEIRS)
     }
     out.append(
-        f"Training rows without a representative: {alone[OURS]:.1f} % and {alone[THEIRS]:.1f} %"
+        f"Validation rows without a representative: {alone[OURS]:.1f} % and {alone[THEIRS]:.1f} %"
     )
     return out
 

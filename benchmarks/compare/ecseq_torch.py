@@ -62,7 +62,7 @@ class Layer(nn.Module):
 
 
 class PaperModel:
-    """`fit` and `scores` on embeddings; `isolation` is the share of training rows on their own."""
+    """`fit` and `scores` on embeddings; `isolation`: share of validation rows on their own."""
 
     def __init__(self, per_class: dict[int, int], seed: int) -> None:
         self._per_class = per_class
@@ -73,9 +73,9 @@ class PaperModel:
         found = balanced_kmeans(X, y, self._per_class, self._seed)
         self._representatives = torch.from_numpy(found)
         x, labels = torch.from_numpy(X), torch.from_numpy(y.astype(np.float32))
-        means, self.isolation = attached_means(x, self._representatives)
+        means, _ = attached_means(x, self._representatives)
         held_out = torch.from_numpy(X_validation)
-        held_out_means, _ = attached_means(held_out, self._representatives)
+        held_out_means, self.isolation = attached_means(held_out, self._representatives)
         self._layer = Layer(X.shape[1])
         optimiser = torch.optim.Adam(self._layer.parameters(), lr=LEARNING_RATE)
         best, kept, since = -1.0, None, 0

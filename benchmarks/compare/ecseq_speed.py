@@ -1,0 +1,191 @@
+"""Training time after the encoder, beside PyTorch, PyTorch Geometric and FAISS doing the same.
+
+Both get the same embeddings and do: k-means to K representatives (20 iterations), the nearest 8 of
+each row, and the same number of epochs of a GraphSAGE-mean layer with a linear head, Adam, batches
+of 1000, with the loss of the validation rows after each epoch. Every measurement is a process of
+its own; ours and theirs take turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from ecseq_report import AUC, Figures, Metric, Part, Rows, verdict
+from numpy.typing import NDArray
+
+HEADING = "Training time"
+N, N_VALIDATION, N_TEST, WIDTH = 100_000, 10_000, 20_000, 32
+K, NEIGHBOURS, EPOCHS, HIDDEN, BATCH = 500, 8, 20, 32, 1000
+OURS, THEIRS = "ecseq", "PyTorch + PyTorch Geometric + FAISS"
+# Not what a graph library does, but what a careful user of PyTorch can.
+BY_HAND = "PyTorch + FAISS, means computed once"
+SECONDS = Metric("train_seconds", "training, s", 1.0)
+RATIO = Metric("ratio", "times ours", 1.0)
+
+
+def _verdicts(figures: Figures) -> list[str]:
+    ratios = list(figures.values(THEIRS, RATIO).values())
+    ratio = statistics.median(ratios)
+    seconds = statistics.median(figures.values(OURS, SECONDS).values())
+    return [
+        verdict("Training after the encoder", f"{seconds:.2f} s (median)", "< 10 s", seconds < 10),
+        verdict(
+            "Times the peer", f"{ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f})", ">= 10",
+            ratio >= 10,
+        ),
+    ]  # fmt: skip
+
+
+PARTS = {
+    f"{threads}": Part(
+        f"{threads} thread{'s' if threads > 1 else ''}",
+        f"Made-up embeddings, {N:,} x {WIDTH}, whose label depends on the cluster a row is of; "
+        f"{N_VALIDATION:,} rows validate, {N_TEST:,} test. K = {K}, the nearest {NEIGHBOURS}, "
+        f"{EPOCHS} epochs without early stopping. A seed is other data and one turn of each.",
+        (SECONDS, RATIO, AUC),
+        (THEIRS,),
+        (AUC,),
+        _verdicts,
+    )
+    for threads in (1, 2)
+}
+
+
+def made_up(seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Rows of 200 overlapping clusters, and labels: part by cluster, part by a direction."""
+    rng = np.random.default_rng(seed)
+    n = N + N_VALIDATION + N_TEST
+    centres = rng.normal(size=(200, WIDTH))
+    cluster = rng.integers(200, size=n)
+    x = centres[cluster] + 0.7 * rng.normal(size=(n, WIDTH))
+    logit = 1.5 * rng.normal(size=200)[cluster] + x[:, 0] - 2.5
+    y = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(np.int64)
+    return x.astype(np.float32), y
+
+
+def run(data: Path, part: str, seed: int) -> Rows:
+    rows: Rows = {}
+    sides = (OURS, THEIRS, BY_HAND) if seed % 2 == 0 else (BY_HAND, THEIRS, OURS)
+    for side in sides:
+        command = [sys.executable, __file__, side, part, str(seed)]
+        environment = {**os.environ, "OMP_NUM_THREADS": part, "OPENBLAS_NUM_THREADS": part}
+        done = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        rows[side] = json.loads(done.stdout)
+    for side in (THEIRS, BY_HAND):
+        rows[side]["ratio"] = rows[side]["train_seconds"] / rows[OURS]["train_seconds"]
+    return {side: rows[side] for side in (OURS, THEIRS, BY_HAND)}
+
+
+def _ours(threads: int, seed: int) -> dict[str, float]:
+    import ecseq
+    from ecseq.metrics import roc_auc
+
+    x, y = made_up(seed)
+    training, held_out, test = (
+        slice(0, N),
+        slice(N, N + N_VALIDATION),
+        slice(N + N_VALIDATION, None),
+    )
+    ecseq.set_num_threads(threads)
+    model = ecseq.ECSeqClassifier(
+        relations=[ecseq.SimilarityRelation(K, n_neighbors=NEIGHBOURS)],
+        controls=False,
+        batch_size=BATCH,
+        max_epochs=EPOCHS,
+        patience=EPOCHS,
+        hidden_size=HIDDEN,
+        num_threads=threads,
+        random_state=seed,
+    )
+    begin = time.perf_counter()
+    model.fit(x[training], y[training], validation=(x[held_out], y[held_out]))
+    seconds = time.perf_counter() - begin
+    epochs = len(model.fit_report_["curve"])
+    auc = roc_auc(y[test], model.predict_proba(x[test])[:, 1])
+    stages = model.fit_report_["seconds"]
+    return {"train_seconds": seconds, "auc": auc, "epochs": epochs, "stages": stages}
+
+
+def _theirs(threads: int, seed: int, by_hand: bool) -> dict[str, float]:
+    import faiss
+    import torch
+    from torch import nn
+    from torch_geometric.nn import SAGEConv
+
+    from ecseq.metrics import roc_auc
+
+    torch.set_num_threads(threads)
+    faiss.omp_set_num_threads(threads)
+    torch.manual_seed(seed)
+    x, y = made_up(seed)
+
+    class Layer(nn.Module):
+        """One graph layer from representatives to targets, and a head: rows -> logits."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = SAGEConv((WIDTH, WIDTH), HIDDEN)
+            self.head = nn.Linear(HIDDEN, 1)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            if by_hand:
+                found = self.layer.lin_l(means[rows]) + self.layer.lin_r(targets[rows])
+            else:
+                own = torch.arange(len(rows)).repeat_interleave(NEIGHBOURS)
+                edges = torch.stack([attached[rows].reshape(-1), own])
+                found = self.layer((sources, targets[rows]), edges)
+            return self.head(torch.relu(found))[:, 0]
+
+    begin = time.perf_counter()
+    mean, sd = x[:N].mean(0), x[:N].std(0)
+    x = (x - mean) / sd
+    stages, since = {}, begin
+    clusters = faiss.Kmeans(WIDTH, K, niter=20, seed=seed + 1, max_points_per_centroid=N)
+    clusters.train(x[:N])
+    stages["k-means"], since = time.perf_counter() - since, time.perf_counter()
+    _, nearest = clusters.index.search(x[: N + N_VALIDATION], NEIGHBOURS)
+    stages["attach"], since = time.perf_counter() - since, time.perf_counter()
+    sources = torch.from_numpy(clusters.centroids)
+    targets, labels = torch.from_numpy(x), torch.from_numpy(y).float()
+    attached = torch.from_numpy(nearest)
+
+    means = sources[attached].mean(1) if by_hand else None
+    network = Layer()
+    optimiser = torch.optim.Adam(network.parameters(), lr=3e-3)
+    held_out = torch.arange(N, N + N_VALIDATION)
+    loss = nn.functional.binary_cross_entropy_with_logits
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(N).split(BATCH):
+            optimiser.zero_grad()
+            loss(network(rows), labels[rows]).backward()
+            optimiser.step()
+        with torch.no_grad():
+            loss(network(held_out), labels[held_out])
+    stages["layer"] = time.perf_counter() - since
+    seconds = time.perf_counter() - begin
+
+    test = torch.arange(N + N_VALIDATION, len(x))
+    _, nearest = clusters.index.search(x, NEIGHBOURS)
+    attached = torch.from_numpy(nearest)
+    means = sources[attached].mean(1) if by_hand else None
+    with torch.no_grad():
+        scores = network(test).numpy()
+    auc = roc_auc(y[test.numpy()], scores)
+    return {"train_seconds": seconds, "auc": auc, "epochs": EPOCHS, "stages": stages}
+
+
+if __name__ == "__main__":
+    side, threads, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    if side == OURS:
+        print(json.dumps(_ours(threads, seed)))
+    else:
+        print(json.dumps(_theirs(threads, seed, side == BY_HAND)))
