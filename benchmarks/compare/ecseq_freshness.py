@@ -1,4 +1,4 @@
-"""Freshness: an encoder frozen early, and states of terminals that are refreshed more or less often.
+"""Freshness: an encoder frozen early, states of terminals that are refreshed more or less often.
 
 The model is fitted once; `partial_fit` advances its states with the payments whose labels are known
 by then, those of 7 days before and earlier. Retraining fits a new model on the same payments.

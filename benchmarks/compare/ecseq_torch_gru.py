@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 HIDDEN = 32
 BATCH = 256
-MAX_EPOCHS, PATIENCE = 12, 3
+MAX_EPOCHS, PATIENCE = 8, 2
 
 
 class Network(nn.Module):
