@@ -93,7 +93,7 @@ TEST(EntityInputs, OfSetsAreCausalAcrossTrainingAndValidation) {
           state, {training, labels, base}, {validation, of_validation, base_validation}, {0.5}, 1);
       EXPECT_EQ(state.entities.size(), 1u);
       EXPECT_EQ(state.entities[0].size(), 4);
-      EXPECT_EQ(inputs.training[0].cols(), entity_width(state.entities[0]));
+      EXPECT_EQ(inputs.training.facts[0].cols(), entity_width(state.entities[0]));
       EXPECT_EQ(static_cast<Index>(entity_names(state.entities[0]).size()),
                 entity_width(state.entities[0]));
       return inputs;
@@ -101,11 +101,11 @@ TEST(EntityInputs, OfSetsAreCausalAcrossTrainingAndValidation) {
     const EntityInputs one = build(later);
     const Matrix<float> flipped = 1.0f - later.array();
     const EntityInputs other = build(flipped);
-    EXPECT_EQ(one.training[0], other.training[0]);
+    EXPECT_EQ(one.training.facts[0], other.training.facts[0]);
     // Untimed, validation rows see the training rows only; timed, earlier ones too.
-    EXPECT_EQ(one.validation[0].row(0), other.validation[0].row(0));
-    EXPECT_EQ(one.validation[0] == other.validation[0], !timed);
-    EXPECT_NE(one.training[0].row(2), one.training[0].row(3));
+    EXPECT_EQ(one.validation.facts[0].row(0), other.validation.facts[0].row(0));
+    EXPECT_EQ(one.validation.facts[0] == other.validation.facts[0], !timed);
+    EXPECT_NE(one.training.facts[0].row(2), one.training.facts[0].row(3));
   }
 }
 
