@@ -34,11 +34,12 @@ class ExplanationQuality:
     rows : int
     top : tuple of int
     fidelity : tuple of float
-        How much the output changes when the m cases are removed together.
+        How much the output changes when, of the cases that move it the way all of them together do,
+        the m that do so most are removed together: taken by their size alone, cases that speak
+        against each other would cancel out.
     fidelity_at_random : tuple of float
-        The same for m of the row's cases taken at random. One case that explains a prediction
-        changes it more than these, where the row has more than one; several may cancel out, as
-        those that matter most need not speak for the same output.
+        The same for m of the row's cases taken at random: less, where contributions say what the
+        prediction hangs on, as long as rows have more than m cases.
     faithfulness : tuple of float
         Correlation, over the rows and m of their cases at random, between what the contributions of
         these add up to and how much the output changes without them (Bhatt et al. 2020). NaN where
@@ -195,7 +196,7 @@ def explanation_quality(
 
     fidelity, at_random, faithfulness = [], [], []
     for m in sizes:
-        named = change_without([_cases(item)[:m] for item in found])
+        named = change_without([_driving_cases(item)[:m] for item in found])
         fidelity.append(float(np.abs(named).mean()))
         drawn, said = [], []
         for _ in range(_RANDOM_DRAWS):
@@ -245,6 +246,13 @@ def _by_effect(item: _core.Explanation) -> list[_core.SimilarCase]:
 def _cases(item: _core.Explanation) -> list[int]:
     """The representatives of a row, those that matter most first."""
     return [case["representative"] for case in _by_effect(item)]
+
+
+def _driving_cases(item: _core.Explanation) -> list[int]:
+    """The representatives that move the output as all together do, those that do most first."""
+    total = sum(case["contribution"] for case in item["similar"])
+    along = [case for case in _by_effect(item) if case["contribution"] * total > 0]
+    return [case["representative"] for case in along]
 
 
 def _said(item: _core.Explanation, cases: list[int]) -> float:
