@@ -372,6 +372,17 @@ void register_pipeline(py::module_& m) {
           py::arg("x"), py::arg("entities"), py::arg("times"), py::arg("removed"),
           py::arg("num_threads"))
       .def("representatives", &representatives)
+      .def("similarity_scale",
+           [](const Model& model) {
+             if (model.similarity() == nullptr) {
+               throw InvalidArgument("the model has no representatives by similarity");
+             }
+             const nn::Scaler& scaler = model.similarity()->scaler();
+             const auto row = [](const RowVector<float>& values) {
+               return FloatArray(static_cast<py::ssize_t>(values.size()), values.data());
+             };
+             return py::make_tuple(row(scaler.mean), row(scaler.inverse_std), scaler.bound);
+           })
       .def("to_bytes",
            [](const Model& model) { return py::bytes(released([&] { return model.to_bytes(); })); })
       .def_static(

@@ -18,8 +18,6 @@ from ecseq._inputs import Samples
 # Scores of the validation rows kept: all of them where there are no more, else their quantiles.
 _KEPT_SCORES = 201
 _SCORE_BINS = 10
-# Standardised values are clipped to this, as the core does it.
-_SCALE_BOUND = 8.0
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,7 @@ def distances(
     the similarity relation. embedding: [n, h]; both [n]."""
     representatives = model.representatives()
     assert representatives is not None
-    mean, inverse_std, bound = scale_of(model)
+    mean, inverse_std, bound = model.similarity_scale()
 
     def scaled(x: NDArray[np.float32]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = np.clip((x - mean) * inverse_std, -bound, bound)
@@ -249,22 +247,6 @@ def use_of_representatives(
     now = np.bincount(nearest, minlength=len(representatives["mass"])) / len(nearest)
     then = representatives["mass"] / representatives["mass"].sum()
     return beyond, 0.5 * float(np.abs(now - then).sum())
-
-
-def scale_of(model: _core.Model) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
-    """Mean and inverse standard deviation [h] that the similarity relation scales by, and what it
-    then clips to: they are in the model file, and nowhere else."""
-    file = model.to_bytes()
-    size = int.from_bytes(file[:8], "little")
-    tensors = json.loads(file[8 : 8 + size])
-    config = json.loads(tensors["__metadata__"]["config"])
-    standardised = config["similarity"].get("standardize", True)
-
-    def read(name: str) -> NDArray[np.float32]:
-        begin, end = tensors[f"similarity.scale.{name}"]["data_offsets"]
-        return np.frombuffer(file[8 + size + begin : 8 + size + end], dtype="<f4")
-
-    return read("mean"), read("inverse_std"), _SCALE_BOUND if standardised else np.inf
 
 
 def performance(

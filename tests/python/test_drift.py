@@ -14,7 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 import ecseq
 from conftest import DAY, Embeddings, make_embeddings, make_sequences
 from ecseq import metrics
-from ecseq._drift import distances, distribution_distance, scale_of, stability_index
+from ecseq._drift import distances, distribution_distance, stability_index
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_other_rows_have(plain: ecseq.ECSeqClassifier) -> None:
 
 def test_distances_are_those_of_the_standardised_space(plain: ecseq.ECSeqClassifier) -> None:
     data = make_embeddings(4000, 31)
-    mean, inverse_std, bound = scale_of(plain._model)
+    mean, inverse_std, bound = plain._model.similarity_scale()
     assert bound == 8.0
     # Fitted on the training part, which is most of the rows.
     np.testing.assert_allclose(mean, data.X.mean(axis=0), atol=0.05)
