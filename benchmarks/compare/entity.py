@@ -115,7 +115,13 @@ def card_fraud(data: Path, seeds: Iterable[int], table: Comparison) -> None:
         encoder = ecseq.SequenceEncoder(cell="lstm", hidden_size=32, random_state=seed)
         encoder.fit(train, validation=validation)
         base = encoder.predict_proba(windows)[:, 1]
-        table.add("trained encoder (LSTM)", binary_metrics(labels[parts[2]], base[parts[2]]))
+
+        def add(name: str, scores: np.ndarray, seed: int = seed) -> None:
+            metrics = binary_metrics(test.labels, scores)
+            table.add(name, metrics)
+            progress(f"card_fraud, seed {seed}, {name}: R@P0.9 {metrics['recall_at_p90']:.4f}")
+
+        add("trained encoder (LSTM)", base[parts[2]])
         shuffled = np.random.default_rng(seed).permutation(terminal)
         for name, ids in (("entities", terminal), ("entities, shuffled", shuffled)):
             given = [{"terminal_id": ids[part]} for part in parts]
@@ -127,15 +133,14 @@ def card_fraud(data: Path, seeds: Iterable[int], table: Comparison) -> None:
                 entities=given[0],
                 validation=(validation, validation.labels, {"entities": given[1]}),
             )
-            table.add(name, binary_metrics(test.labels, model.replay(test, entities=given[2])))
+            add(name, model.replay(test, entities=given[2]))
         known, _ = relation.features(terminal, labels, times=times, base=log_odds(base), prior=rate)
         inputs = np.c_[encoder.transform(windows), log_odds(base), known]
         scores = boosted(inputs, labels, parts[0], parts[2], seed)
-        table.add("entities, boosted trees as head", binary_metrics(test.labels, scores))
+        add("entities, boosted trees as head", scores)
         inputs = np.c_[own, hand_made(terminal, times, labels)]
         scores = boosted(inputs, labels, parts[0], parts[2], seed)
-        table.add("hand-made windows, boosted trees", binary_metrics(test.labels, scores))
-        progress(f"card_fraud, seed {seed}")
+        add("hand-made windows, boosted trees", scores)
 
 
 def sessions(data: Path) -> tuple[ecseq.Sequences, list[str]]:
