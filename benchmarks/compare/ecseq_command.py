@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from ecseq_plots import differences
 from ecseq_report import Log, section
 from ecseq_siblings import SIBLINGS
 
@@ -95,10 +96,9 @@ def _page(log: Log, folder: Path, seeds: int) -> str:
             if (task, name) in there:
                 figures = log.figures(task, name, part)
                 out.append(section(figures))
-                if hasattr(module, "plot"):
-                    picture = folder / f"{task}-{name}.svg"
-                    module.plot(figures, picture)
-                    out.append(f"![{part.title}](relations/{picture.name})")
+                picture = folder / f"{task}-{name}.svg"
+                getattr(module, "plot", differences)(figures, picture)
+                out.append(f"![{part.title}](relations/{picture.name})")
     out += [text for text in (sibling.section(folder) for sibling in SIBLINGS.values()) if text]
     return "\n\n".join(text.strip() for text in out) + "\n"
 

@@ -240,5 +240,5 @@ def plot(figures: Figures, path: Path) -> None:
     axis.set_ylabel("R@P0.9 of the week, %")
     axis.legend(fontsize=8)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

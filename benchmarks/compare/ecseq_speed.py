@@ -58,6 +58,24 @@ PARTS = {
 }
 
 
+def plot(figures: Figures, path: Path) -> None:
+    """Median seconds of each side."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(8, 1.8))
+    sides = figures.methods[::-1]
+    seconds = [statistics.median(figures.values(side, SECONDS).values()) for side in sides]
+    axis.bar_label(axis.barh(sides, seconds), fmt="%.1f s", padding=3)
+    axis.set_xlim(0, 1.15 * max(seconds))
+    axis.set_xlabel("seconds of training after the encoder")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
 def made_up(seed: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Rows of 200 overlapping clusters, and labels: part by cluster, part by a direction."""
     rng = np.random.default_rng(seed)
