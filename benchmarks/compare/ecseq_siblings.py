@@ -13,11 +13,12 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Sibling:
-    """A script of this folder that prints Markdown."""
+    """A script of this folder that makes Markdown."""
 
     heading: str
     script: str
     options: Callable[[Path], list[str]]  # given the folder of the results
+    written: str | None = None  # the file in it that the script writes; None: it prints
 
     def run(self, data: Path, seeds: int, folder: Path, *, resume: bool) -> None:
         """Raises CalledProcessError where the script fails."""
@@ -27,7 +28,8 @@ class Sibling:
         command = [sys.executable, str(_HERE / self.script), "--data", str(data)]
         command += ["--seeds", str(seeds), *self.options(folder)]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        page.write_text(_mark(seeds) + done.stdout)
+        text = done.stdout if self.written is None else (folder / self.written).read_text()
+        page.write_text(_mark(seeds) + text)
 
     def section(self, folder: Path) -> str:
         page = self._page(folder)
@@ -46,6 +48,9 @@ def _mark(seeds: int) -> str:
 SIBLINGS = {
     "entity": Sibling("Shared entities", "entity.py", lambda folder: []),
     "series": Sibling(
-        "Parallel series", "series.py", lambda folder: ["--output", str(folder / "series")]
+        "Parallel series",
+        "series.py",
+        lambda folder: ["--output", str(folder / "series")],
+        "series/series.md",
     ),
 }
