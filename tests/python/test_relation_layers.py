@@ -397,3 +397,38 @@ def test_what_cannot_be_cross_fitted_is_refused(data):
             ecseq.ECSeqClassifier("gru", cross_fit=wrong).fit(train)
     with pytest.raises(ValueError, match="embedding, residual: the relation layer needs one"):
         classifier(embedding=False, residual=False).fit(X, y)
+
+
+def test_a_linear_layer_collapses_to_one_number_per_representative(data):
+    """score = own part + sum of w_j s_j + constant, with s_j the same for every row."""
+    X, y, X_test, _ = data
+    model = classifier(activation="none", gate=False).fit(X, y)
+    explained = model.explain(X_test, top=8)
+    scalar: dict[int, float] = {}
+    for explanation in explained[:400]:
+        for case in explanation.similar:
+            if case.weight > 0.05:
+                scalar.setdefault(case.representative, case.contribution / case.weight)
+    logits = model.decision_function(X_test)
+    checked = 0
+    for explanation, logit in zip(explained[400:], logits[400:], strict=True):
+        if any(case.representative not in scalar for case in explanation.similar):
+            continue
+        collapsed = explanation.own + explanation.rest
+        collapsed += sum(case.weight * scalar[case.representative] for case in explanation.similar)
+        assert collapsed == pytest.approx(logit, abs=2e-5)
+        checked += 1
+    assert checked > 300
+
+
+def test_a_constant_target_is_predicted_as_it_is(data):
+    X, _, X_test, _ = data
+    model = ecseq.ECSeqRegressor(max_epochs=3).fit(X, np.full(len(X), 7.5))
+    np.testing.assert_allclose(model.predict(X_test), 7.5, atol=1e-3)
+
+
+def test_a_class_that_the_training_part_lacks_is_named(data):
+    X, y, _, _ = data
+    validation = (X[:50], np.full(50, 5))
+    with pytest.raises(ValueError, match="label 5 at row 0 is not one of the classes"):
+        classifier().fit(X, y, validation=validation)
