@@ -18,8 +18,9 @@ pakdd_few   The same with 60 labelled sessions (0.5 %) to train on and 75 to val
 ml1m        Gender from the tail of a MovieLens user's films; films are a set of entities.
 
 Without times the base knows the labels of its own training rows, so that what is learned on top of
-it there would trust it too much: "cross-fitted" rows get their base's logit from a model of the
-other four fifths, and the relations see that logit alone (``ECSeqClassifier().fit(logit, y)``).
+it there would trust it too much: "cross-fitted" is ``cross_fit=5, embedding=False``, where the
+layer sees of a training row what encoders of the other four fifths say of it. pakdd_few does the
+same by hand for its linear model.
 """
 
 from __future__ import annotations
@@ -249,6 +250,7 @@ class Gender:
         encoder: Any,
         hidden_size: int,
         seed: int,
+        cross_fit: int | None = None,
     ) -> np.ndarray:
         """Scores of the test rows; the entities of row i are those of row of_row[i]."""
         train, validation, test = parts
@@ -256,6 +258,8 @@ class Gender:
             encoder,
             relations=[ecseq.EntityRelation(name, over="sequence") for name in self.names],
             hidden_size=hidden_size,
+            cross_fit=cross_fit,
+            embedding=cross_fit is None,
             controls=False,
             random_state=seed,
         )
@@ -303,10 +307,6 @@ def one_seed(problem: Gender, seed: int, few: bool) -> Iterator[tuple[str, dict[
         model = LogisticRegression(C=strength, max_iter=2000).fit(reduced[rows], labels[rows])
         return lambda of: log_odds(model.predict_proba(reduced[of])[:, 1])
 
-    def neural(rows: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        encoder = problem.encoder(seed, rows, validation)
-        return lambda of: log_odds(encoder.predict_proba(problem.sequences[of])[:, 1])
-
     same = np.arange(len(labels))
     if not few:
         encoder = problem.encoder(seed, train, validation)
@@ -318,16 +318,17 @@ def one_seed(problem: Gender, seed: int, few: bool) -> Iterator[tuple[str, dict[
             problem.sequences, parts, same, encoder=encoder, hidden_size=32, seed=seed
         )
         yield scored("entities", scores)
-    others = np.r_[validation, test]
-    logits = cross_fitted(linear if few else neural, train, others, labels, seed)
+    shuffled = np.random.default_rng(seed).permutation(same)
+    if few:
+        X: Any = cross_fitted(linear, train, np.r_[validation, test], labels, seed)
+        how = {"encoder": None, "hidden_size": 2}
+    else:
+        X, how = problem.sequences, {"encoder": encoder, "hidden_size": 8, "cross_fit": 5}
     for title, rows in (
         ("entities, cross-fitted", same),
-        ("entities, cross-fitted, shuffled", np.random.default_rng(seed).permutation(same)),
+        ("entities, cross-fitted, shuffled", shuffled),
     ):
-        scores = problem.related(
-            logits, parts, rows, encoder=None, hidden_size=2 if few else 8, seed=seed
-        )
-        yield scored(title, scores)
+        yield scored(title, problem.related(X, parts, rows, **how, seed=seed))
 
 
 def split(labels: np.ndarray, seed: int, few: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
