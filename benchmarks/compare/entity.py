@@ -110,7 +110,6 @@ def card_fraud(data: Path, seeds: Iterable[int], table: Comparison) -> None:
     labels = windows.labels
     own = windows.values[windows.stops - 1]
     relation = ecseq.EntityRelation("terminal_id", label_delay="7d")
-    rate = labels[parts[0]].mean()
 
     for seed in seeds:
         encoder = ecseq.SequenceEncoder(cell="lstm", hidden_size=32, random_state=seed)
@@ -124,10 +123,21 @@ def card_fraud(data: Path, seeds: Iterable[int], table: Comparison) -> None:
 
         add("trained encoder (LSTM)", base[parts[2]])
         shuffled = np.random.default_rng(seed).permutation(terminal)
-        for name, ids in (("entities", terminal), ("entities, shuffled", shuffled)):
+        trees = HistGradientBoostingClassifier(**BOOSTED, early_stopping=False, random_state=seed)
+        for name, ids, head in (
+            ("entities", terminal, "linear"),
+            ("entities, MLP head", terminal, "mlp"),
+            ("entities, boosted trees as head", terminal, trees),
+            ("entities, MLP head, shuffled", shuffled, "mlp"),
+        ):
             given = [{"terminal_id": ids[part]} for part in parts]
             model = ecseq.ECSeqClassifier(
-                encoder, relations=[relation], controls=False, random_state=seed
+                encoder,
+                relations=[relation],
+                head=head,
+                selection="ap",
+                controls=False,
+                random_state=seed,
             )
             model.fit(
                 train,
@@ -135,10 +145,6 @@ def card_fraud(data: Path, seeds: Iterable[int], table: Comparison) -> None:
                 validation=(validation, validation.labels, {"entities": given[1]}),
             )
             add(name, model.replay(test, entities=given[2]))
-        known, _ = relation.features(terminal, labels, times=times, base=log_odds(base), prior=rate)
-        inputs = np.c_[encoder.transform(windows), log_odds(base), known]
-        scores = boosted(inputs, labels, parts[0], parts[2], seed)
-        add("entities, boosted trees as head", scores)
         inputs = np.c_[own, hand_made(terminal, times, labels)]
         scores = boosted(inputs, labels, parts[0], parts[2], seed)
         add("hand-made windows, boosted trees", scores)

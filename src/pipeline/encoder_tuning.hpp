@@ -20,7 +20,7 @@ struct TuningData {
 /// The model's encoder trained on, through attachment and relation layer: the loss of the layer's
 /// and of the encoder's own outputs goes back into the embedding, also by how near it is to each
 /// representative. Representatives are constants of an epoch, and found again after each.
-/// For one layer of "sage_mean" attached by "knn" (see require_tunable in model_fit.cpp).
+/// For one layer of "sage_mean" attached by "knn" (see require_tunable).
 encoders::SequenceEncoder tuned_encoder(const ModelState& fitted, const TuningData& data,
                                         const ProgressCallback& progress);
 

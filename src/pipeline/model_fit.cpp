@@ -11,6 +11,8 @@
 #include "ecseq/pipeline/metrics.hpp"
 #include "encoder_tuning.hpp"
 #include "entity_inputs.hpp"
+#include "fit_layer.hpp"
+#include "fit_requirements.hpp"
 #include "model_state.hpp"
 
 namespace ecseq::pipeline {
@@ -42,71 +44,6 @@ class StageClock {
   std::map<std::string, double> seconds_;
 };
 
-void require_share(const char* name, double value) {
-  if (!(value >= 0.0 && value < 1.0)) {
-    throw InvalidArgument(std::string(name) + ": expected a number in [0, 1), got " +
-                          std::to_string(value));
-  }
-}
-
-void require_options(const ModelOptions& options, const Targets& y) {
-  require_one_of("gnn", options.gnn, {"sage_mean", "sage_max", "gcn", "gat", "attention"});
-  if (options.n_layers != 1 && options.n_layers != 2) {
-    throw InvalidArgument("n_layers: expected 1 or 2, got " + std::to_string(options.n_layers));
-  }
-  nn::activation_named(options.activation);
-  require_loss(options.loss, y.task);
-  if (!options.embedding && !options.residual) {
-    throw InvalidArgument("embedding, residual: the relation layer needs one of both");
-  }
-  require_one_of("selection", options.selection, {"auto", "auc", "ap", "loss"});
-  require_one_of("mode", options.mode, {"targets", "compressed", "joint", "pretrain"});
-  if (options.similarity) relation::validate(*options.similarity);
-  if (options.mode != "targets" && !options.similarity) {
-    throw InvalidArgument("mode: '" + options.mode +
-                          "' trains on similarity representatives, but relations has none");
-  }
-  for (const auto& entity : options.entities) {
-    require_one_of("aggregator", entity.aggregator, {"summary", "gru", "gnn"});
-    if (entity.aggregator == "summary") continue;
-    if (entity.set || !entity.timed) {
-      throw InvalidArgument("aggregator: '" + entity.aggregator + "' of '" + entity.by +
-                            "' takes one entity per row and times");
-    }
-    if (options.mode != "targets") {
-      throw InvalidArgument("aggregator: '" + entity.aggregator +
-                            "' remembers labels of targets; mode must be 'targets'");
-    }
-  }
-  if (!options.similarity && options.entities.empty()) {
-    throw InvalidArgument("relations: expected at least one relation");
-  }
-  require_at_least("hidden_size", options.hidden_size, 1);
-  for (const Index size : options.head) require_at_least("head", size, 1);
-  const bool has_heads = options.gnn == "gat" || options.gnn == "attention";
-  require_at_least("heads", options.heads, 1);
-  if (has_heads && options.hidden_size % options.heads != 0) {
-    throw InvalidArgument(
-        "heads: expected a divisor of hidden_size = " + std::to_string(options.hidden_size) +
-        ", got " + std::to_string(options.heads));
-  }
-  require_share("dropout", options.dropout);
-  require_share("input_dropout", options.input_dropout);
-  require_share("attention_dropout", options.attention_dropout);
-  require_at_least("max_epochs", options.training.max_epochs, 1);
-  require_at_least("patience", options.training.patience, 1);
-  if (!(options.training.learning_rate > 0.0)) {
-    throw InvalidArgument("learning_rate: expected a positive number, got " +
-                          std::to_string(options.training.learning_rate));
-  }
-  if (!options.class_weight.empty() &&
-      options.class_weight.size() != static_cast<std::size_t>(y.n_classes)) {
-    throw InvalidArgument("class_weight: expected " + std::to_string(y.n_classes) +
-                          " weights, one per class, got " +
-                          std::to_string(options.class_weight.size()));
-  }
-}
-
 Targets standardised(const Targets& y, double mean, double std) {
   if (y.task != Task::kRegression) return y;
   Targets out = y;
@@ -135,65 +72,6 @@ std::vector<int> groups_of(const Targets& y) {
   return out;
 }
 
-void lay_out_blocks(ModelState& state, Index embedding_size) {
-  gnn::SageMean layout;
-  const bool sees_itself =
-      !gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn) || !state.similarity;
-  const bool embedding = state.options.embedding && (sees_itself || state.options.residual);
-  layout.add_block(
-      "self", (embedding ? embedding_size : 0) + (state.options.residual ? state.n_outputs() : 0));
-  if (state.similarity && state.averages()) {
-    layout.add_block("similarity", state.similarity->n_features());
-  }
-  for (std::size_t e = 0; e < state.entities.size(); ++e) {
-    layout.add_block(state.options.entities[e].by, entity_width(state.entities[e]));
-  }
-  state.blocks = layout.blocks();
-}
-
-/// The representatives as samples (ECSeq section III-D): X_com = phi^T X over the columns of their
-/// members, neighbours among themselves (E_com), labels Y_com = phi^T Y.
-struct RepresentativeSet {
-  LayerInputs inputs;      ///< [K, width]
-  Matrix<float> channels;  ///< [K, outputs]
-};
-
-RepresentativeSet representative_set(const ModelState& state, const LayerInputs& inputs) {
-  const auto& relation = *state.similarity;
-  const auto& representatives = relation.representatives();
-  const Index k = representatives.size();
-  if (k < 2) {
-    throw InvalidArgument("mode: training on representatives needs at least 2 of them, got 1");
-  }
-  const auto& mass = relation.labelled_mass();
-  Matrix<double> sums = Matrix<double>::Zero(k, inputs.dense.cols());
-  for (Index i = 0; i < inputs.size(); ++i) {
-    sums.row(relation.assignment()[static_cast<std::size_t>(i)]) +=
-        inputs.dense.row(i).cast<double>();
-  }
-  RepresentativeSet out;
-  out.channels.resize(k, representatives.label_sums.cols());
-  for (Index j = 0; j < k; ++j) {
-    const double members = std::max(1.0, mass[static_cast<std::size_t>(j)]);
-    sums.row(j) /= members;
-    out.channels.row(j) = (representatives.label_sums.row(j) / members).cast<float>();
-  }
-  out.inputs.dense = sums.cast<float>();
-  out.inputs.attachments = relation.attach_representatives();
-  if (state.averages()) {
-    const auto& block = state.similarity_block();
-    out.inputs.dense.middleCols(block.begin, block.size) =
-        relation.aggregate(out.inputs.attachments, 1);
-    out.inputs.attachments = {};
-  } else if (inputs.node.rows() > 0) {
-    out.inputs.node.resize(k, relation.n_features());
-    for (Index j = 0; j < k; ++j) {
-      relation.as_node(representatives.vectors.row(j).data(), out.inputs.node.row(j).data());
-    }
-  }
-  return out;
-}
-
 json curve_of(const nn::TrainingReport& report) {
   json curve = json::array();
   for (std::size_t i = 0; i < report.epochs.size(); ++i) {
@@ -204,79 +82,6 @@ json curve_of(const nn::TrainingReport& report) {
                      {"validation_score", epoch.validation_score}});
   }
   return curve;
-}
-
-/// Trains the relation layer in the mode asked for.
-RelationLayer fit_layer(const ModelState& state, const LayerInputs& inputs,
-                        const Matrix<float>& channels, const std::vector<float>& weights,
-                        const LayerInputs& inputs_validation, const Targets& y_validation,
-                        nn::TrainingReport& report, const ProgressCallback& progress) {
-  const ModelOptions& options = state.options;
-  const RelationLayerOptions how = layer_options(state);
-  const auto fit = [&](const LayerInputs& on, const Matrix<float>& of, const float* row_weights,
-                       const RelationLayer* initial, nn::TrainingReport& of_fit) {
-    const Supervision supervision{of, row_weights, state.task, options.loss, options.selection};
-    return RelationLayer::fit(
-        {state.similar(), &on, supervision, &inputs_validation, &y_validation}, how, initial,
-        of_fit, progress);
-  };
-  const float* given_weights = weights.empty() ? nullptr : weights.data();
-  if (options.mode == "targets") return fit(inputs, channels, given_weights, nullptr, report);
-
-  const RepresentativeSet set = representative_set(state, inputs);
-  if (options.mode == "compressed") return fit(set.inputs, set.channels, nullptr, nullptr, report);
-  if (options.mode == "pretrain") {
-    nn::TrainingReport pretraining;
-    const RelationLayer initial = fit(set.inputs, set.channels, nullptr, nullptr, pretraining);
-    return fit(inputs, channels, given_weights, &initial, report);
-  }
-  // joint: mean loss over targets + aux_weight * mean loss over representatives
-  const Index n = inputs.size(), k = set.inputs.size();
-  Matrix<float> all_channels(n + k, channels.cols());
-  all_channels << channels, set.channels;
-  std::vector<float> all_weights = weights;
-  all_weights.resize(static_cast<std::size_t>(n), 1.0f);
-  all_weights.resize(
-      static_cast<std::size_t>(n + k),
-      static_cast<float>(options.aux_weight * static_cast<double>(n) / static_cast<double>(k)));
-  return fit(stack(inputs, set.inputs), all_channels, all_weights.data(), nullptr, report);
-}
-
-void require_training_samples(const ModelState& state, const Samples& samples, const Targets& y,
-                              const char* part) {
-  if (samples.size() < 1) {
-    throw InvalidArgument(std::string("X: the ") + part + " part has no rows (n_samples = 0)");
-  }
-  require_fit(state, samples);
-  if (y.size() != samples.size()) {
-    throw InvalidArgument("y: expected " + std::to_string(samples.size()) +
-                          " labels, one per row of X, got " + std::to_string(y.size()));
-  }
-}
-
-/// What tuned_encoder would refuse, before any work.
-void require_tunable(const ModelOptions& options, const ModelState& state) {
-  const bool fits = state.has_encoder_head() && options.similarity &&
-                    options.similarity->attach == "knn" && options.gnn == "sage_mean" &&
-                    options.n_layers == 1 && options.own_head && options.embedding &&
-                    !state.learns_memories();
-  if (!fits) {
-    throw InvalidArgument(
-        "tune_encoder: goes from an encoder with a head through one layer of 'sage_mean', attached "
-        "by 'knn' to representatives by similarity, with the built-in head");
-  }
-}
-
-void require_unlabelled(const ModelState& state, const Samples& samples) {
-  if (!state.options.similarity) {
-    throw InvalidArgument(
-        "X_unlabeled: rows without labels help a similarity relation only, but relations has none");
-  }
-  Samples rows = samples;  // entities and times of rows without labels say nothing
-  ModelState alone;
-  alone.encoder = state.encoder;
-  alone.input_features = state.input_features;
-  require_fit(alone, rows);
 }
 
 }  // namespace

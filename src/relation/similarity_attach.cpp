@@ -1,0 +1,212 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "centred.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/relation/similarity_relation.hpp"
+
+// How targets find their representatives, and what they then hear.
+
+namespace ecseq::relation {
+namespace {
+
+constexpr Index kChunk = 256;
+/// Scores of a chunk of rows against all representatives that are held at once.
+constexpr Index kScores = Index{1} << 20;
+
+/// At most k of the representatives found, nearest first, weighted by their squared distances.
+Neighbourhood weighted(const std::int64_t* index, const float* distance, Index found, Index k,
+                       Index except) {
+  Neighbourhood out;
+  std::vector<float> kept;
+  for (Index j = 0; j < found && static_cast<Index>(kept.size()) < k; ++j) {
+    if (index[j] == except) continue;
+    out.representative.push_back(index[j]);
+    kept.push_back(distance[j]);
+  }
+  if (kept.empty()) return out;
+  const float mean =
+      std::accumulate(kept.begin(), kept.end(), 0.0f) / static_cast<float>(kept.size());
+  float total = 0.0f;
+  for (const float d : kept) {
+    out.weight.push_back(mean > 0.0f ? std::exp(-2.0f * (d - kept.front()) / mean) : 1.0f);
+    total += out.weight.back();
+  }
+  for (float& w : out.weight) w /= total;
+  return out;
+}
+
+}  // namespace
+
+/// The k nearest of each row but `except` (negative: none). scaled: [rows, h], standardised.
+std::vector<Neighbourhood> SimilarityRelation::nearest(const float* scaled, Index rows,
+                                                       const std::int64_t* except) const {
+  const Index k = options_.n_neighbors, search = std::min(k + 1, representatives_.size());
+  std::vector<float> scratch, distance(static_cast<std::size_t>(rows * search));
+  std::vector<std::int64_t> index(distance.size());
+  kernels::nearest(points_, scaled, rows, search, index.data(), distance.data(), scratch);
+  std::vector<Neighbourhood> out;
+  for (Index i = 0; i < rows; ++i) {
+    out.push_back(weighted(index.data() + i * search, distance.data() + i * search, search, k,
+                           except != nullptr ? except[i] : -1));
+  }
+  return out;
+}
+
+/// Every representative whose cosine or correlation with each row is high enough, equal weights.
+std::vector<Neighbourhood> SimilarityRelation::beyond_threshold(const float* x, Index rows,
+                                                                const std::int64_t* except) const {
+  const Index h = directions_.in();
+  const bool correlation = options_.attach == "correlation";
+  std::vector<float> centred, scores(static_cast<std::size_t>(rows * directions_.padded()));
+  if (correlation) {
+    centred.resize(static_cast<std::size_t>(rows * h));
+    for (Index i = 0; i < rows; ++i) centre(x + i * h, h, centred.data() + i * h);
+    x = centred.data();
+  }
+  kernels::multiply(directions_, x, h, rows, scores.data());
+  std::vector<Neighbourhood> out(static_cast<std::size_t>(rows));
+  for (Index i = 0; i < rows; ++i) {
+    Neighbourhood& found = out[static_cast<std::size_t>(i)];
+    const float norm = std::sqrt(kernels::squared_norm(x + i * h, h));
+    if (!(norm > 0.0f)) continue;  // of no direction; a constant correlates with nothing
+    const float* score = scores.data() + i * directions_.padded();
+    const auto bound =
+        static_cast<float>((correlation ? options_.min_correlation : options_.epsilon) * norm);
+    for (Index j = 0; j < representatives_.size(); ++j) {
+      const bool near = correlation ? score[j] >= bound : score[j] > bound;
+      if (near && !(except != nullptr && except[i] == j)) found.representative.push_back(j);
+    }
+    found.weight.assign(found.representative.size(),
+                        1.0f / static_cast<float>(found.representative.size()));
+  }
+  return out;
+}
+
+/// x: [rows, h]; except: [rows] or null, a representative that a row may not be attached to.
+std::vector<Neighbourhood> SimilarityRelation::attach(const float* x, Index rows,
+                                                      const std::int64_t* except) const {
+  const Index h = scaled_vectors_.cols();
+  const auto nearest_of = [&](Index first, Index count) {
+    std::vector<float> scaled(static_cast<std::size_t>(count * h));
+    for (Index i = 0; i < count; ++i) {
+      scaler_.apply(x + (first + i) * h, scaled.data() + i * h);
+    }
+    return nearest(scaled.data(), count, except != nullptr ? except + first : nullptr);
+  };
+  if (options_.attach == "knn") return nearest_of(0, rows);
+  std::vector<Neighbourhood> out = beyond_threshold(x, rows, except);
+  for (Index i = 0; i < rows; ++i) {
+    Neighbourhood& found = out[static_cast<std::size_t>(i)];
+    if (!found.representative.empty()) continue;
+    if (options_.isolated == "nearest") found = std::move(nearest_of(i, 1).front());
+    found.isolated = true;
+  }
+  return out;
+}
+
+Neighbourhood SimilarityRelation::attach(const float* x) const {
+  return std::move(attach(x, 1, nullptr).front());
+}
+
+Attachments SimilarityRelation::attach(MatrixView<float> x, std::span<const std::int64_t> except,
+                                       int num_threads) const {
+  const Index chunk = std::clamp<Index>(kScores / std::max<Index>(1, points_.padded()), 8, kChunk);
+  std::vector<std::vector<Neighbourhood>> parts(
+      static_cast<std::size_t>((x.rows + chunk - 1) / chunk));
+  parallel_chunks(x.rows, chunk, num_threads, [&](Index begin, Index end) {
+    parts[static_cast<std::size_t>(begin / chunk)] =
+        attach(x.row(begin), end - begin, except.empty() ? nullptr : except.data() + begin);
+  });
+  Attachments out;
+  out.offsets.reserve(static_cast<std::size_t>(x.rows) + 1);
+  for (const auto& part : parts) {
+    for (const Neighbourhood& found : part) {
+      out.source.insert(out.source.end(), found.representative.begin(), found.representative.end());
+      out.weight.insert(out.weight.end(), found.weight.begin(), found.weight.end());
+      out.offsets.push_back(static_cast<Index>(out.source.size()));
+      out.isolated += found.isolated;
+    }
+  }
+  return out;
+}
+
+Attachments SimilarityRelation::attach(MatrixView<float> x, int num_threads) const {
+  return attach(x, {}, num_threads);
+}
+
+Attachments SimilarityRelation::attach_training(MatrixView<float> x, MatrixView<float> labels,
+                                                int num_threads) const {
+  const std::span<const std::int64_t> own(assignment_.data(), static_cast<std::size_t>(x.rows));
+  Attachments out =
+      options_.compressor == "none" ? attach(x, own, num_threads) : attach(x, num_threads);
+  out.own.assign(own.begin(), own.end());
+  out.own_labels = labels.eigen();
+  out.own_mass.assign(own.size(), 1.0);
+  return out;
+}
+
+Attachments SimilarityRelation::attach_representatives() const {
+  std::vector<std::int64_t> itself(static_cast<std::size_t>(representatives_.size()));
+  std::iota(itself.begin(), itself.end(), 0);
+  Attachments out = attach(representatives_.vectors, itself, 1);
+  out.own = itself;
+  out.own_labels = representatives_.label_sums.cast<float>();
+  out.own_mass = labelled_mass_;
+  return out;
+}
+
+void SimilarityRelation::aggregate(const Neighbourhood& neighbourhood, float* out) const {
+  std::fill_n(out, n_features(), 0.0f);
+  for (std::size_t j = 0; j < neighbourhood.representative.size(); ++j) {
+    const float* features = nodes_.row(neighbourhood.representative[j]).data();
+    for (Index f = 0; f < n_features(); ++f) out[f] += neighbourhood.weight[j] * features[f];
+  }
+}
+
+Matrix<float> SimilarityRelation::aggregate(const Attachments& attachments, int num_threads) const {
+  Matrix<float> out = Matrix<float>::Zero(attachments.size(), n_features());
+  parallel_chunks(out.rows(), kChunk, num_threads, [&](Index begin, Index end) {
+    std::vector<float> features(static_cast<std::size_t>(n_features()));
+    for (Index t = begin; t < end; ++t) {
+      for (Index e = attachments.begin(t); e < attachments.end(t); ++e) {
+        const auto edge = static_cast<std::size_t>(e);
+        node(attachments.source[edge], attachments, t, features.data());
+        for (Index f = 0; f < n_features(); ++f) {
+          out(t, f) += attachments.weight[edge] * features[static_cast<std::size_t>(f)];
+        }
+      }
+    }
+  });
+  return out;
+}
+
+std::vector<std::string> SimilarityRelation::feature_names() const {
+  std::vector<std::string> names;
+  for (Index k = 0; k < scaled_vectors_.cols(); ++k) {
+    names.push_back("similar cases: embedding " + std::to_string(k));
+  }
+  for (std::size_t c = 0; options_.label_mix && c < prior_.size(); ++c) {
+    names.push_back("similar cases: label evidence " + std::to_string(c));
+  }
+  if (options_.mass) names.push_back("similar cases: log mass");
+  return names;
+}
+
+float SimilarityRelation::similarity(const float* x, Index j) const {
+  const Index h = representatives_.vectors.cols();
+  std::vector<float> a(x, x + h),
+      b(representatives_.vectors.row(j).begin(), representatives_.vectors.row(j).end());
+  if (options_.attach == "correlation") {
+    centre(a.data(), h, a.data());
+    centre(b.data(), h, b.data());
+  }
+  const Eigen::Map<const Eigen::VectorXf> left(a.data(), h), right(b.data(), h);
+  const auto wide_left = left.cast<double>(), wide_right = right.cast<double>();
+  const double norms = std::sqrt(wide_left.squaredNorm() * wide_right.squaredNorm());
+  return norms > 0.0 ? static_cast<float>(wide_left.dot(wide_right) / norms) : 0.0f;
+}
+
+}  // namespace ecseq::relation
