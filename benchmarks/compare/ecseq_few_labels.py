@@ -24,6 +24,8 @@ PRETRAINING_ROWS = 60_000  # the next event of how many windows; all of them giv
 LINEAR, MLP = "linear head", "MLP, weight decay chosen"
 CHOSEN = "ECSeq, relation chosen on validation"
 ENTITY = "ECSeq by terminal, 2 % of its labels"
+# Another question: all labels reach the terminals in the end, and 2 % of the rows train the head.
+ALL_LABELS = "not few: terminals know all labels, trees on 2 % of the rows"
 
 # With few positives the built-in layer, which has no weight decay, overfits.
 LOGISTIC = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
@@ -42,11 +44,11 @@ SIMILARITIES: dict[str, dict[str, Any]] = {
 def _verdicts(figures: Figures) -> list[str]:
     gain = figures.gain(CHOSEN, MLP, RECALL)
     text = f"{figures.difference_text(CHOSEN, MLP, RECALL)} points of R@P0.9"
-    weak = figures.gain(CHOSEN, "MLP control", RECALL)
+    weak, linear = (figures.gain(name, "MLP control", RECALL) for name in (CHOSEN, LINEAR))
     return [
         verdict(f"{CHOSEN}, over the MLP whose weight decay is chosen", text, "+10", gain >= 10),
-        f"Over the estimator's own MLP control: {weak:+.2f} points. That MLP overfits with so few "
-        "positives, and the linear head has the same lead over it: no gain of relations",
+        f"Over the estimators' own MLP control, which has no weight decay: {weak:+.2f} points; the "
+        f"linear head over that control: {linear:+.2f}",
     ]
 
 
@@ -108,6 +110,7 @@ def run(data: Path, part: str, seed: int) -> Rows:
         )
         model.fit(x_known, y_known, validation=held_out_rows, X_unlabeled=x[others])
         if LINEAR not in rows:
+            linear = model
             add(LINEAR, model.base_scores(x_test), begin)
             add("MLP control", model.control_scores(x_test, "mlp"), begin)
         add(name, model.predict_proba(x_test)[:, 1], begin)
@@ -123,9 +126,16 @@ def run(data: Path, part: str, seed: int) -> Rows:
     if precision > best:
         chosen = ENTITY
     rows[CHOSEN] = {**rows[chosen], "relation": chosen}
+
+    begin = time.perf_counter()
+    inputs = _knowing_all(linear, [(x, train), (x_validation, validation), (x_test, test)])
+    peer = BoostedTrees(False, seed)
+    peer.fit(inputs[0][known], y_known, inputs[1][held_out], held_out_rows[1])
+    add(ALL_LABELS, peer.scores(inputs[2]), begin)
     for row in rows.values():
         row["encoder_seconds"] = seconds
-    return rows
+    first = LINEAR, "MLP control"
+    return {name: rows[name] for name in (*first, *(name for name in rows if name not in first))}
 
 
 def _known(
@@ -138,6 +148,25 @@ def _known(
         rows.append(rng.choice(own, max(2, round(SHARE * len(own))), replace=False))
     known = np.sort(np.concatenate(rows))
     return known, np.setdiff1d(np.arange(len(labels)), known)
+
+
+def _knowing_all(
+    linear: ecseq.ECSeqClassifier, parts: list[tuple[NDArray[np.float32], ecseq.Sequences]]
+) -> list[NDArray[np.float32]]:
+    """Per part: embedding, linear head's logit, and what the terminal was known for by then."""
+    x = np.concatenate([embedding for embedding, _ in parts])
+    base = linear.base_scores(x).astype(np.float64)
+    logit = np.log(np.maximum(base, 1e-7) / np.maximum(1 - base, 1e-7))
+    relation = ecseq.EntityRelation(payments.TERMINAL, label_delay="7d")
+    known, _ = relation.features(
+        np.concatenate([part.end_entities[payments.TERMINAL] for _, part in parts]),
+        np.concatenate([part.labels for _, part in parts]),
+        times=np.concatenate([part.end_times for _, part in parts]),
+        base=logit,
+        prior=float(parts[0][1].labels.mean()),
+    )
+    ends = np.cumsum([len(embedding) for embedding, _ in parts])[:-1]
+    return np.split(np.c_[x, logit, known].astype(np.float32), ends)
 
 
 def _by_terminal(parts, seed: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], float]:

@@ -7,10 +7,13 @@ validation rows; with few labels that MLP is a weak one, for which the one here 
 
 from __future__ import annotations
 
+import warnings
+
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -107,7 +110,10 @@ class DecayedMlp:
                     (32,), solver="lbfgs", alpha=decay, max_iter=200, random_state=self._seed
                 ),
             )
-            model.fit(X, y)
+            with warnings.catch_warnings():
+                # Small decays need not converge: validation refuses them.
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                model.fit(X, y)
             loss = _loss(model.predict_proba(X_validation)[:, 1], y_validation, False)
             if loss < best:
                 self._model, best = model, loss

@@ -34,13 +34,23 @@ def _verdicts(figures: Figures) -> list[str]:
     ratios = list(figures.values(THEIRS, RATIO).values())
     ratio = statistics.median(ratios)
     seconds = statistics.median(figures.values(OURS, SECONDS).values())
-    return [
+    out = [
         verdict("Training after the encoder", f"{seconds:.2f} s (median)", "< 10 s", seconds < 10),
         verdict(
-            "Times the peer", f"{ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f})", ">= 10",
+            "Times the peer",
+            f"{ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f})",
+            ">= 10",
             ratio >= 10,
         ),
-    ]  # fmt: skip
+    ]
+    for side in figures.methods:
+        stages = [rows[side]["stages"] for rows in figures.rows.values()]
+        found = {name: statistics.median(s[name] for s in stages) for name in stages[0]}
+        text = ", ".join(
+            f"{name} {x:.2f}" for name, x in found.items() if name != "total" and x >= 0.01
+        )
+        out.append(f"Median seconds by stage, {side}: {text}")
+    return out
 
 
 PARTS = {
