@@ -227,7 +227,7 @@ def plot(figures: Figures, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(8, 4.5))
+    figure, axis = pyplot.subplots(figsize=(9, 4.5))
     for method in figures.methods:
         weeks = np.mean([f[method]["recall_by_week"] for f in figures.rows.values()], axis=0)
         style = "--" if method in (BASE, RETRAINED) else "-"
@@ -238,7 +238,7 @@ def plot(figures: Figures, path: Path) -> None:
         axis.annotate("alarm", (FIRST + float(np.median(alarms)), 2), color="grey")
     axis.set_xlabel(f"first day of the week (the state ends with day {KNOWN - 1})")
     axis.set_ylabel("R@P0.9 of the week, %")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -25,6 +25,7 @@ RMSE = Metric("rmse", "RMSE", 1.0, 3)
 BASE, SIMILARITY = "base (LSTM)", "ECSeq by similarity"
 # What the gate's stacking does on validation rows without any relation: later cases are shorter.
 CORRECTED = "base, corrected on validation by a line"
+UNGATED = "ECSeq by similarity, gate=False"
 BATCH_GNN = "ECSeq, nothing compressed (BatchGNN)"
 TRANSFORMER, ON_TRANSFORMER = "base (Transformer)", "ECSeq on the Transformer"
 GRU, ON_GRU = "linear on a PyTorch GRU", "ECSeq on the PyTorch GRU"
@@ -120,6 +121,7 @@ class _Seed:
     def run(self) -> Rows:
         lstm = self._encoder("lstm", BASE)
         self._related(SIMILARITY, lstm, controls=True)
+        self._related(UNGATED, lstm, gate=False)
         self._peers(lstm)
         self._related('preset="paper"', lstm, preset="paper")
         nothing = [ecseq.SimilarityRelation(compressor="none")]
