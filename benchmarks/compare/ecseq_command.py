@@ -64,7 +64,7 @@ def main() -> None:
             SIBLINGS[name].run(
                 Path(arguments.data), arguments.seeds, folder, resume=arguments.resume
             )
-    page = _page(log, folder, arguments.seeds)
+    page = _page(log, folder)
     (arguments.out / "relations.md").write_text(page)
     print(page)
 
@@ -83,10 +83,12 @@ def _run(task: str, data: Path, seeds: Iterable[int], log: Log) -> None:
             print(f"{task}, {part}, seed {seed}: {seconds:.0f} s", file=sys.stderr, flush=True)
 
 
-def _page(log: Log, folder: Path, seeds: int) -> str:
+def _page(log: Log, folder: Path) -> str:
     """Of all that the log holds, whichever tasks this run was for."""
+    lines = log.lines()
+    seeds = max((line["seed"] + 1 for line in lines), default=0)
     out = [HEAD.format(seeds=seeds, machine=_machine())]
-    there = {(line["task"], line["part"]) for line in log.lines()}
+    there = {(line["task"], line["part"]) for line in lines}
     for task in TASKS:
         if not any(found == task for found, _ in there):
             continue
