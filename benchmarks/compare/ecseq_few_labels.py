@@ -59,9 +59,9 @@ PARTS = {
         f"without a label ({PRETRAINING_ROWS:,} windows drawn). {100 * SHARE:.0f} % of the labels "
         "of each class are known, of days 0-89 to train and of 90-109 to stop, gate and choose; "
         "test: days 110-150. Terminals know these labels only (7 days late, states of the day), in "
-        "the test days too. All other training payments are `X_unlabeled`. The last row answers another "
-        "question: every label reaches the terminals 7 days late (`EntityRelation.features`), "
-        "and 2 % of the payments train and choose the trees.",
+        "the test days too. All other training payments are `X_unlabeled`. The last row answers "
+        "another question: every label reaches the terminals 7 days late "
+        "(`EntityRelation.features`), and 2 % of the payments train and choose the trees.",
         (AUC, AP, RECALL),
         (LINEAR, MLP),
         (RECALL,),
