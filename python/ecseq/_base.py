@@ -85,6 +85,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         class_weight: Mapping[Any, float] | str | None = None,
         gate: bool = True,
         learning_rate: float = 3e-3,
+        weight_decay: float = 0.0,
         schedule: str = "plateau",
         selection: str = "auto",
         batch_size: int | None = None,
@@ -125,6 +126,7 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         self.class_weight = class_weight
         self.gate = gate
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.schedule = schedule
         self.selection = selection
         self.batch_size = batch_size

@@ -58,10 +58,11 @@ _PARAMETERS = """
     class_weight : None, "balanced" or dict
     gate : bool
         Stack with the base, or fall back to it where validation says so.
-    learning_rate, schedule, selection, batch_size, max_epochs, patience
-        Of the graph layer (Adam). schedule "plateau" halves the rate when validation stands still
-        ("constant", "cosine"). selection: what early stopping watches, "auto" for (AUC + AP) / 2 or
-        the loss, "auc", "ap", "loss". batch_size None chooses by the number of rows.
+    learning_rate, weight_decay, schedule, selection, batch_size, max_epochs, patience
+        Of the graph layer and the MLP control (AdamW). schedule "plateau" halves the rate when
+        validation stands still ("constant", "cosine"). selection: what early stopping watches,
+        "auto" for (AUC + AP) / 2 or the loss, "auc", "ap", "loss". batch_size None chooses by the
+        number of rows.
     validation_fraction : float
         Share held out when ``fit`` gets no ``validation``: the latest rows where times are known,
         else a random part of each class. It decides early stopping and the gate.
@@ -102,8 +103,9 @@ _PARAMETERS = """
         Of the last `partial_fit`: how far its rows were from the representatives by similarity.
     fit_report_ : dict
         ``validation`` (metrics of base, ecseq and controls), ``gate`` (what it chose), ``seconds``
-        per stage, ``isolation_rate``, ``curve`` per epoch, ``n_representatives``, ``n_entities``,
-        ``reference`` (what `drift` compares with), ``freshness`` (what `staleness` does).
+        per stage, ``isolation_rate`` (of the validation rows), ``curve`` per epoch,
+        ``n_representatives``, ``n_entities``, ``reference`` (what `drift` compares with),
+        ``freshness`` (what `staleness` does).
     encoder_ : SequenceEncoder or None
     calibration_ : Calibration or None
     n_features_in_ : int

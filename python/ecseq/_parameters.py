@@ -64,7 +64,13 @@ def core_options(
         options[name] = str(getattr(estimator, name))
     for name in ("n_layers", "heads"):
         options[name] = positive(getattr(estimator, name), name)
-    for name in ("aux_weight", "dropout", "input_dropout", "attention_dropout"):
+    for name in (
+        "aux_weight",
+        "dropout",
+        "input_dropout",
+        "attention_dropout",
+        "weight_decay",
+    ):
         options[name] = float(getattr(estimator, name))
     for name in ("embedding", "residual", "gate", "controls", "standardize", "tune_encoder"):
         options[name] = bool(getattr(estimator, name))

@@ -22,25 +22,25 @@ void apply_layer(const kernels::PackedDense& layer, const float* x, Index rows,
 FeedForward::Packed FeedForward::pack() const {
   Packed packed;
   for (const int weight : layers_.weights()) {
-    packed.emplace_back(parameters_.view(weight), parameters_.data(weight + 1));
+    packed.layers.emplace_back(parameters_.view(weight), parameters_.data(weight + 1));
   }
   return packed;
 }
 
 void FeedForward::hidden_layer(const Packed& packed, const float* x, Index rows, float* z,
                                std::vector<float>& scratch) const {
-  apply_layer(packed.front(), x, rows, activation(), z, scratch);
+  apply_layer(packed.layers.front(), x, rows, activation(), z, scratch);
 }
 
 void FeedForward::predict(const Packed& packed, const float* x, Index rows, float* y) const {
   std::vector<float> scratch, z, next;
-  for (std::size_t l = 0; l + 1 < packed.size(); ++l) {
+  for (std::size_t l = 0; l + 1 < packed.layers.size(); ++l) {
     next.resize(static_cast<std::size_t>(rows * hidden_[l]));
-    apply_layer(packed[l], x, rows, activation(), next.data(), scratch);
+    apply_layer(packed.layers[l], x, rows, activation(), next.data(), scratch);
     std::swap(z, next);
     x = z.data();
   }
-  apply_layer(packed.back(), x, rows, Activation::kNone, y, scratch);
+  apply_layer(packed.layers.back(), x, rows, Activation::kNone, y, scratch);
 }
 
 }  // namespace ecseq::nn

@@ -1,6 +1,7 @@
 #include "ecseq/pipeline/gate.hpp"
 
 #include <Eigen/Cholesky>
+#include <algorithm>
 #include <cmath>
 
 #include "ecseq/pipeline/metrics.hpp"
@@ -67,24 +68,38 @@ Eigen::Vector3d maximum_likelihood(const Matrix<float>& base, const Matrix<float
   return w;
 }
 
-/// Least squares of y on (base, head, 1); the base itself is in the span.
-Eigen::Vector3d least_squares(const Matrix<float>& base, const Matrix<float>& head,
-                              const Targets& y) {
-  // Around the base's own residual, so that the ridge pulls towards the base alone.
-  const double n = static_cast<double>(base.rows());
-  const double centre = base.cast<double>().mean();
-  const double spread = std::max(1e-12, (base.cast<double>().array() - centre).square().mean());
-  Eigen::Matrix3d square = Eigen::Matrix3d::Zero();
-  Eigen::Vector3d rhs = Eigen::Vector3d::Zero();
-  for (Index i = 0; i < base.rows(); ++i) {
-    const Eigen::Vector3d f(base(i, 0) - centre, head(i, 0) - centre, std::sqrt(spread));
-    square += f * f.transpose() / n;
-    rhs += f * (static_cast<double>(y.values[static_cast<std::size_t>(i)]) - base(i, 0)) / n;
+/// The share of the head's correction that rows `first`, first + step, ... want: least squares of
+/// y - base on head - base, held within [0, 1]. There is no slope of the base and no bias: those
+/// would follow a drift of the level between training and validation, which no relation explains.
+double wanted_share(const Matrix<float>& base, const Matrix<float>& head, const Targets& y,
+                    Index first, Index step) {
+  double product = 0.0, square = 0.0;
+  for (Index i = first; i < base.rows(); i += step) {
+    const double correction = static_cast<double>(head(i, 0)) - base(i, 0);
+    product += correction * (y.values[static_cast<std::size_t>(i)] - base(i, 0));
+    square += correction * correction;
   }
-  square += 1e-6 * spread * Eigen::Matrix3d::Identity();
-  const Eigen::Vector3d change = square.ldlt().solve(rhs);
-  return {1.0 + change[0], change[1],
-          change[2] * std::sqrt(spread) - (change[0] + change[1]) * centre};
+  return square > 0.0 ? std::clamp(product / square, 0.0, 1.0) : 0.0;
+}
+
+/// Whether the share that every other row wants lowers the squared error of the rest as well.
+bool helps_on_other_rows(const Matrix<float>& base, const Matrix<float>& head, const Targets& y) {
+  double gain = 0.0;
+  for (Index half = 0; half < 2; ++half) {
+    const double share = wanted_share(base, head, y, half, 2);
+    for (Index i = 1 - half; i < base.rows(); i += 2) {
+      const double error = y.values[static_cast<std::size_t>(i)] - static_cast<double>(base(i, 0));
+      const double left = error - share * (static_cast<double>(head(i, 0)) - base(i, 0));
+      gain += error * error - left * left;
+    }
+  }
+  return gain > 0.0;
+}
+
+Gate fit_share(const Matrix<float>& base, const Matrix<float>& head, const Targets& y) {
+  if (!helps_on_other_rows(base, head, y)) return {};
+  const double share = wanted_share(base, head, y, 0, 1);
+  return share > 0.0 ? Gate{true, 1.0 - share, share, 0.0} : Gate{};
 }
 
 /// Whether any metric of `stacked` is worse than that of `base`.
@@ -119,9 +134,8 @@ Matrix<float> Gate::apply(const Matrix<float>& base, const Matrix<float>& head) 
 
 Gate fit_gate(const Matrix<float>& base, const Matrix<float>& head, const Targets& y,
               const std::vector<float>& weights) {
-  const Gate gate =
-      from_weights(y.task == Task::kRegression ? least_squares(base, head, y)
-                                               : maximum_likelihood(base, head, y, weights));
+  if (y.task == Task::kRegression) return fit_share(base, head, y);
+  const Gate gate = from_weights(maximum_likelihood(base, head, y, weights));
   return worse_anywhere(gate.apply(base, head), base, y, weights) ? Gate{} : gate;
 }
 

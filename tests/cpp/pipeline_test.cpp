@@ -163,6 +163,37 @@ TEST(Gate, IsNeverWorseOnItsOwnRows) {
   }
 }
 
+/// The level drifts between training and validation: that is nothing a head knows better.
+TEST(Gate, ARegressionsLevelIsNotMovedByValidation) {
+  Rng rng(2);
+  Matrix<float> base(400, 1), head(400, 1);
+  Targets y{Task::kRegression, 0, {}};
+  for (Index i = 0; i < 400; ++i) {
+    const double truth = rng.normal();
+    y.values.push_back(static_cast<float>(truth + 3.0));
+    base(i, 0) = static_cast<float>(truth + 0.5 * rng.normal());
+    head(i, 0) = static_cast<float>(base(i, 0) + 0.1 * rng.normal());
+  }
+  const Gate gate = fit_gate(base, head, y);
+  EXPECT_EQ(gate.bias, 0.0);
+  EXPECT_NEAR(gate.base_weight + gate.head_weight, 1.0, 1e-12);
+  EXPECT_GE(gate.head_weight, 0.0);
+}
+
+TEST(Gate, ARegressionsHeadThatIsRightIsTaken) {
+  Rng rng(3);
+  Matrix<float> base(400, 1), head(400, 1);
+  Targets y{Task::kRegression, 0, {}};
+  for (Index i = 0; i < 400; ++i) {
+    y.values.push_back(static_cast<float>(rng.normal()));
+    base(i, 0) = static_cast<float>(y.values.back() + 1.0 * rng.normal());
+    head(i, 0) = static_cast<float>(y.values.back() + 0.1 * rng.normal());
+  }
+  const Gate gate = fit_gate(base, head, y);
+  EXPECT_TRUE(gate.stacked);
+  EXPECT_GT(gate.head_weight, 0.9);
+}
+
 TEST(Split, KeepsTimeInOrderAndClassesInBothParts) {
   const std::vector<double> times{5, 1, 4, 2, 3, 5};
   const Split by_time = split_by_time(times, 0.4);

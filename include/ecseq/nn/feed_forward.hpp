@@ -33,8 +33,12 @@ class FeedForward {
     return layers_.forward(bound, x, dropout, rng);
   }
 
-  /// Weights in the layout of the prediction kernels; to be repeated after they change.
-  using Packed = std::vector<kernels::PackedDense>;
+  /// Weights in the layout of the prediction kernels; to be repeated after they change. A type of
+  /// its own: the kernels' types are named by instruction set, and this one is part of the
+  /// interface.
+  struct Packed {
+    std::vector<kernels::PackedDense> layers;
+  };
   Packed pack() const;
 
   /// The first hidden layer, z = act(W1 x + b1). x: [rows, in]; z: [rows, hidden()[0]]. `scratch`

@@ -9,9 +9,10 @@
 namespace ecseq::pipeline {
 
 /// output = base_weight * base + head_weight * head + bias, fitted on validation rows by maximum
-/// likelihood (least squares for regression). If the stacked output is worse than the base there
-/// by any of its metrics, the gate keeps the base alone: relations never cost accuracy where it
-/// could be seen.
+/// likelihood. If the stacked output is worse than the base there by any of its metrics, the gate
+/// keeps the base alone: relations never cost accuracy where it could be seen. In a regression it
+/// is base + w (head - base) with w in [0, 1] by least squares, and only if the w of every other
+/// row helps the rest as well.
 struct Gate {
   bool stacked = false;
   double base_weight = 1.0;
