@@ -6,6 +6,7 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/safetensors.hpp"
 #include "forecaster_state.hpp"
+#include "parameter_file.hpp"
 
 namespace ecseq::relation {
 
@@ -105,20 +106,7 @@ io::TensorFile to_file(const ForecasterState& state, const std::string& user) {
 
 const std::string& metadata(const io::TensorFile& file, const std::string& name,
                             const std::string& origin) {
-  const auto found = file.metadata.find(name);
-  if (found == file.metadata.end()) {
-    throw FileError(origin + ": not an ecseq forecaster (metadata '" + name + "' is missing)");
-  }
-  return found->second;
-}
-
-const Matrix<float>& tensor(const io::TensorFile& file, const std::string& name,
-                            const std::string& origin) {
-  const auto found = file.floats.find(name);
-  if (found == file.floats.end()) {
-    throw FileError(origin + ": tensor '" + name + "' is missing");
-  }
-  return found->second;
+  return metadata_of(file, name, origin, "forecaster");
 }
 
 /// The sizes that the options name are those of tensors that are there, before anything of that
@@ -137,11 +125,11 @@ void require_sizes(const ForecasterState& state, bool has_control, const io::Ten
   }
   const auto& forecast = state.verification.forecast;
   expect(forecast.cols() == options.horizon * state.scale.channels, "horizon");
-  expect(tensor(file, "embedding.mean", origin).size() == options.hidden_size, "hidden_size");
+  expect(tensor_of(file, "embedding.mean", origin).size() == options.hidden_size, "hidden_size");
   expect(state.verification.values.rows() == state.required_rows(), "window");
   for (const char* prefix : {"layer.", "control."}) {
     if (prefix[0] == 'l' ? !state.relation : !has_control) continue;
-    const auto& hidden = tensor(file, std::string(prefix) + "hidden.weight", origin);
+    const auto& hidden = tensor_of(file, std::string(prefix) + "hidden.weight", origin);
     expect(hidden.cols() == options.head_size && hidden.rows() > options.series_id_size &&
                hidden.rows() >= state.node_size(),
            "head_size");
@@ -150,9 +138,9 @@ void require_sizes(const ForecasterState& state, bool has_control, const io::Ten
 
 ForecastCase read_verification(const io::TensorFile& file, const std::string& origin) {
   ForecastCase out;
-  out.values = tensor(file, "verify.values", origin);
-  out.exogenous = tensor(file, "verify.exogenous", origin);
-  out.forecast = tensor(file, "verify.forecast", origin);
+  out.values = tensor_of(file, "verify.values", origin);
+  out.exogenous = tensor_of(file, "verify.exogenous", origin);
+  out.forecast = tensor_of(file, "verify.forecast", origin);
   const auto missing = file.integers.find("verify.missing");
   if (missing == file.integers.end()) {
     throw FileError(origin + ": tensor 'verify.missing' is missing");
@@ -203,8 +191,8 @@ std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const st
     throw FileError(origin + ": a model without a relation has no graph layer");
   }
   require_sizes(state, has_control, file, origin);
-  state.embedding.mean = tensor(file, "embedding.mean", origin).reshaped().transpose();
-  state.embedding.inverse_std = tensor(file, "embedding.scale", origin).reshaped().transpose();
+  state.embedding.mean = tensor_of(file, "embedding.mean", origin).reshaped().transpose();
+  state.embedding.inverse_std = tensor_of(file, "embedding.scale", origin).reshaped().transpose();
   if (state.embedding.inverse_std.size() != state.embedding.mean.size() ||
       !state.embedding.mean.allFinite() || !state.embedding.inverse_std.allFinite()) {
     throw FileError(origin + ": tensors 'embedding.*' do not fit together");

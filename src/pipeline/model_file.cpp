@@ -6,6 +6,7 @@
 #include "ecseq/io/safetensors.hpp"
 #include "encoder_json.hpp"
 #include "model_state.hpp"
+#include "parameter_file.hpp"
 
 namespace ecseq::relation {
 
@@ -67,11 +68,7 @@ json to_json(const ModelState& state) {
 
 const std::string& metadata(const io::TensorFile& file, const std::string& name,
                             const std::string& origin) {
-  const auto found = file.metadata.find(name);
-  if (found == file.metadata.end()) {
-    throw FileError(origin + ": not an ecseq model (metadata '" + name + "' is missing)");
-  }
-  return found->second;
+  return metadata_of(file, name, origin, "model");
 }
 
 void save_verification(io::TensorFile& file, const VerificationCases& cases) {
@@ -141,11 +138,7 @@ RecentRows load_recent(const io::TensorFile& file, const std::string& name, Inde
 VerificationCases load_verification(const io::TensorFile& file, Index representatives,
                                     const std::vector<Index>& memories, const std::string& origin) {
   const auto get = [&](const char* name) -> const Matrix<float>& {
-    const auto found = file.floats.find(name);
-    if (found == file.floats.end()) {
-      throw FileError(origin + ": tensor '" + name + "' is missing");
-    }
-    return found->second;
+    return tensor_of(file, name, origin);
   };
   VerificationCases cases;
   cases.events = get("verify.events");

@@ -6,10 +6,20 @@
 
 namespace ecseq::pipeline {
 
-const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name) {
+const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name,
+                               const std::string& origin) {
   const auto found = file.floats.find(name);
   if (found == file.floats.end()) {
-    throw FileError("model file: tensor '" + name + "' is missing");
+    throw FileError(origin + ": tensor '" + name + "' is missing");
+  }
+  return found->second;
+}
+
+const std::string& metadata_of(const io::TensorFile& file, const std::string& name,
+                               const std::string& origin, const std::string& kind) {
+  const auto found = file.metadata.find(name);
+  if (found == file.metadata.end()) {
+    throw FileError(origin + ": not an ecseq " + kind + " (metadata '" + name + "' is missing)");
   }
   return found->second;
 }

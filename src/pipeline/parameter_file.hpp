@@ -8,8 +8,14 @@
 
 namespace ecseq::pipeline {
 
-/// The tensor called `name`; throws FileError if there is none.
-const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name);
+/// The tensor called `name`; throws FileError, whose message begins with `origin`, if there is
+/// none.
+const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name,
+                               const std::string& origin = "model file");
+/// The metadata called `name`; throws FileError if there is none. kind: what the file then is not,
+/// "model" or "forecaster".
+const std::string& metadata_of(const io::TensorFile& file, const std::string& name,
+                               const std::string& origin, const std::string& kind);
 
 void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& file,
                      const std::string& prefix);
