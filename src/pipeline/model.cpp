@@ -163,6 +163,7 @@ LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const 
     const auto& relation = *state.similarity;
     inputs.attachments = labels ? relation.attach_training(x, *labels, num_threads)
                                 : relation.attach(x, num_threads);
+    inputs.isolated = inputs.attachments.isolated;
     if (state.averages()) {
       const auto& block = state.similarity_block();
       dense.middleCols(block.begin, block.size) =

@@ -176,10 +176,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   const LayerInputs inputs_validation =
       relation_inputs(state, x_validation, base_validation, entities.validation, threads);
   const double isolation =
-      state.similarity && state.similarity->options().attach != "knn"
-          ? static_cast<double>(state.similarity->attach(x_validation, threads).isolated) /
-                static_cast<double>(x_validation.rows())
-          : 0.0;
+      static_cast<double>(inputs_validation.isolated) / static_cast<double>(x_validation.rows());
   clock.finish("attach");
 
   nn::TrainingReport layer_report;

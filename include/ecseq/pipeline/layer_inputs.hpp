@@ -44,6 +44,7 @@ struct LayerInputs {
   /// Edges to the representatives, where their features are not yet averaged into `dense`: for
   /// every layer but one of GraphSAGE-mean, whose mean does not change while it trains.
   relation::Attachments attachments;
+  Index isolated = 0;  ///< targets to which no representative was near enough
   /// [n, f]: the targets in the representatives' space, for layers whose nodes are of one kind.
   Matrix<float> node;
   /// Of every entity relation whose remembered labels a layer aggregates.
@@ -72,6 +73,7 @@ inline LayerInputs stack(const LayerInputs& first, const LayerInputs& second) {
   };
   LayerInputs out{stacked(first.dense, second.dense),
                   relation::stack(first.attachments, second.attachments),
+                  first.isolated + second.isolated,
                   stacked(first.node, second.node),
                   {}};
   for (std::size_t e = 0; e < first.recent.size(); ++e) {
