@@ -1,11 +1,11 @@
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "ecseq/compress/quantile_groups.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/core/stopwatch.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/pipeline/linear.hpp"
 #include "ecseq/pipeline/metrics.hpp"
@@ -27,9 +27,8 @@ constexpr Index kVerificationRows = 8;
 class StageClock {
  public:
   void finish(const std::string& stage) {
-    const auto now = std::chrono::steady_clock::now();
-    seconds_[stage] = std::chrono::duration<double>(now - last_).count();
-    last_ = now;
+    seconds_[stage] = stage_.seconds();
+    stage_ = Stopwatch();
   }
   json report() const {
     json out = seconds_;
@@ -40,7 +39,7 @@ class StageClock {
   }
 
  private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+  Stopwatch stage_;
   std::map<std::string, double> seconds_;
 };
 
