@@ -48,9 +48,7 @@ def settings_of(estimator: Any, classes: Sequence[Any] | None) -> SimpleNamespac
     A parameter that differs from its default was set by the caller, and stays. classes: in order,
     None for regression.
     """
-    settings = SimpleNamespace(
-        isolated="nearest", standardize=True, label_mix=True, mass=True, unsaid=None
-    )
+    settings = SimpleNamespace(isolated="nearest", standardize=True, label_mix=True, mass=True)
     parameters = estimator.get_params(deep=False)
     settings.__dict__.update(parameters)
     preset = estimator.preset

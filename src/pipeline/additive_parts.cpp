@@ -5,7 +5,7 @@
 namespace ecseq::pipeline {
 namespace {
 
-float sum_of(const std::vector<float>& values, const gnn::SageMean::Block& block) {
+float sum_of(const std::vector<float>& values, const gnn::InputLayout::Block& block) {
   return std::accumulate(values.begin() + block.begin, values.begin() + block.begin + block.size,
                          0.0f);
 }

@@ -54,7 +54,7 @@ RepresentativeSet representative_set(const ModelState& state, const LayerInputs&
 }  // namespace
 
 void lay_out_blocks(ModelState& state, Index embedding_size) {
-  gnn::SageMean layout;
+  gnn::InputLayout layout;
   const bool sees_itself =
       !gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn) || !state.similarity;
   const bool embedding = state.options.embedding && (sees_itself || state.options.residual);

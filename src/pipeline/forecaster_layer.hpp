@@ -12,7 +12,8 @@ namespace ecseq::pipeline {
 ///   z = act(W_self x + W_heard m + W_id v_s + b),   y = W_out z + b_out
 /// x: the series' own node, m: the mean of the representatives it hears, v_s: a learned vector for
 /// its number. Representatives are fixed while the layer trains and no series is attached to a
-/// series, so it is a dense layer over [x, m, v_s] (gnn/sage_mean.hpp). The control hears nothing.
+/// series, so it is a dense layer over [x, m, v_s] (gnn/input_layout.hpp). The control hears
+/// nothing.
 class SeriesLayer {
  public:
   struct Shape {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "ecseq/gnn/sage_mean.hpp"
+#include "ecseq/gnn/input_layout.hpp"
 #include "ecseq/pipeline/gate.hpp"
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/pipeline/network.hpp"
@@ -38,8 +38,8 @@ struct ModelState {
   std::optional<Network> base;  ///< linear, where no encoder has a head that would be the base
   std::optional<relation::SimilarityRelation> similarity;
   std::vector<relation::EntityMemory> entities;
-  std::vector<gnn::SageMean::Block> blocks;  ///< columns of the relation layer's dense input
-  RelationLayer layer;                       ///< GNN layers and head
+  std::vector<gnn::InputLayout::Block> blocks;  ///< columns of the relation layer's dense input
+  RelationLayer layer;                          ///< GNN layers and head
   Gate gate;
   std::map<std::string, Network> controls;
   std::string report;
@@ -53,10 +53,10 @@ struct ModelState {
   bool averages() const {
     return !similarity || (options.gnn == "sage_mean" && options.n_layers == 1);
   }
-  const gnn::SageMean::Block& self_block() const { return blocks.front(); }
+  const gnn::InputLayout::Block& self_block() const { return blocks.front(); }
   /// Only where it averages over a similarity relation.
-  const gnn::SageMean::Block& similarity_block() const { return blocks[1]; }
-  const gnn::SageMean::Block& entity_block(std::size_t e) const {
+  const gnn::InputLayout::Block& similarity_block() const { return blocks[1]; }
+  const gnn::InputLayout::Block& entity_block(std::size_t e) const {
     return blocks[blocks.size() - entities.size() + e];
   }
   /// Of entity relation e, its place among those whose labels a layer aggregates.

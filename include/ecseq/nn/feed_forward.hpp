@@ -8,7 +8,7 @@
 namespace ecseq::nn {
 
 /// Dense layers with parameters of their own. With neighbours' means among the columns of x, the
-/// first is a GraphSAGE-mean layer and the rest its head (gnn/sage_mean.hpp).
+/// first is a GraphSAGE-mean layer and the rest its head (gnn/input_layout.hpp).
 class FeedForward {
  public:
   FeedForward() = default;

@@ -7,16 +7,16 @@
 
 namespace ecseq::gnn {
 
-/// One GraphSAGE-mean layer (Hamilton et al. 2017; ECSeq section III-D) and a linear head:
+/// Which columns of a relation layer's dense input belong to what. For one GraphSAGE-mean layer
+/// (Hamilton et al. 2017; ECSeq section III-D),
 ///
-///   z = act(W_self x_t + sum over relations r of W_r m_r + b),   y = W_out z + b_out,
-///   m_r = weighted mean over the representatives j that relation r attaches to t of node_r(j).
+///   z = act(W_self x_t + sum over relations r of W_r m_r + b),
+///   m_r = weighted mean over the representatives j that relation r attaches to t of node_r(j),
 ///
-/// No target is attached to a target, and the representatives' node features are fixed while the
-/// layer trains, so m_r is computed once per target. Then
-/// W_self x + W_1 m_1 + ... = [W_self; W_1; ...]^T [x, m_1, ...]: a dense layer over the blocks.
-/// This class says which columns belong to what; a feed-forward network does the arithmetic.
-class SageMean {
+/// the means are such columns: no target is attached to a target, and the representatives' features
+/// are fixed while the layer trains, so m_r is computed once per target, and
+/// W_self x + W_1 m_1 + ... = [W_self; W_1; ...]^T [x, m_1, ...] is a dense layer.
+class InputLayout {
  public:
   struct Block {
     std::string name;  ///< "self", "similarity", or the entity's name
