@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecseq import _core, metrics
+from ecseq._frames import pandas_frame
 from ecseq._freshness import in_words
 from ecseq._inputs import Samples
 
@@ -122,10 +122,6 @@ class DriftReport:
         ImportError
             When pandas is not installed.
         """
-        try:
-            pandas: Any = importlib.import_module("pandas")
-        except ImportError:
-            raise ImportError("to_frame needs pandas: pip install pandas") from None
         whole = {
             name: value
             for name, value in vars(self).items()
@@ -139,7 +135,7 @@ class DriftReport:
             for name, value in found.items()
             if name != "start"
         ]
-        return pandas.DataFrame(records, columns=["measure", "start", "value"])
+        return pandas_frame(records, columns=["measure", "start", "value"])
 
 
 def reference_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,6 +12,7 @@ from scipy.stats import rankdata
 from sklearn.utils.validation import check_is_fitted
 
 from ecseq import _core
+from ecseq._frames import pandas_frame
 from ecseq._inputs import CoreX, Samples, positive, seed_of, threads
 from ecseq._sequences import Sequences
 
@@ -105,11 +105,7 @@ class ExplanationQuality:
         ImportError
             When pandas is not installed.
         """
-        try:
-            pandas: Any = importlib.import_module("pandas")
-        except ImportError:
-            raise ImportError("to_frame needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self.to_dict())
+        return pandas_frame(self.to_dict())
 
 
 def explanation_quality(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ecseq._frames import pandas_frame
 
 _CASES_IN_TEXT = 3
 
@@ -168,11 +169,7 @@ class Explanations(list[Explanation]):
         ImportError
             When pandas is not installed.
         """
-        try:
-            pandas: Any = importlib.import_module("pandas")
-        except ImportError:
-            raise ImportError("to_frame needs pandas: pip install pandas") from None
-        return pandas.DataFrame(self._records(), columns=_COLUMNS)
+        return pandas_frame(self._records(), columns=_COLUMNS)
 
     def _records(self) -> list[dict[str, Any]]:
         records: list[dict[str, Any]] = []

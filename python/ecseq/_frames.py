@@ -27,6 +27,15 @@ class Frame(Protocol):
         ...
 
 
+def pandas_frame(data: Any, columns: list[str] | None = None) -> Any:
+    """A pandas DataFrame, for the methods called ``to_frame``; ``ImportError`` without pandas."""
+    try:
+        pandas: Any = importlib.import_module("pandas")
+    except ImportError:
+        raise ImportError("to_frame needs pandas: pip install pandas") from None
+    return pandas.DataFrame(data, columns=columns)
+
+
 def open_frame(frame: Any) -> Frame:
     """Wrap a pandas DataFrame, a pyarrow Table or anything with ``__arrow_c_stream__``."""
     pandas = sys.modules.get("pandas")
