@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "ecseq/core/arena.hpp"
 #include "ecseq/encoders/encoder_options.hpp"
 #include "ecseq/kernels/recurrence.hpp"
 #include "ecseq/nn/recurrent_layer.hpp"
@@ -35,10 +37,19 @@ class Backbone {
 
   /// Inference. runs: longest first, `first` counting their events. out: rows `out_stride` apart,
   /// `run.first` and following or, of the last step, `run.result`. What a sequence gets does not
-  /// depend, to the last bit, on the others.
+  /// depend, to the last bit, on the others. memory: for what lies between.
   virtual void run(std::span<const kernels::EventRun> runs,
                    const kernels::LayerSource<float>& source, nn::StatesOf states_of, float* out,
-                   Index out_stride) const = 0;
+                   Index out_stride, Arena& memory) const = 0;
+
+  /// Numbers that hold all of what was read so far, or none where the layers must read a sequence
+  /// as a whole.
+  virtual std::optional<Index> state_size() const { return {}; }
+  /// Reads one event more; only with a state, which is zeros before the first event.
+  /// event: [inputs], encoded; state: [state_size]; out: [width], the state after the event, equal
+  /// up to rounding to what `run` gives.
+  virtual void advance(const float* /*event*/, float* /*state*/, float* /*out*/,
+                       Arena& /*memory*/) const {}
 };
 
 /// Adds the layers' parameters, drawn at random, for events of `inputs` columns.

@@ -77,15 +77,18 @@ class ChunkEncoder {
     }
     const Index width = out_.cols();
     if (!keeps_states_) {
-      state_.backbone->run(runs, source, nn::StatesOf::kLastStep, out_.data(), width);
+      state_.backbone->run(runs, source, nn::StatesOf::kLastStep, out_.data(), width, memory_);
+      memory_.reset();
       return;
     }
     states_.resize(std::max(states_.rows(), events), width);
-    state_.backbone->run(runs, source, nn::StatesOf::kEveryStep, states_.data(), width);
+    state_.backbone->run(runs, source, nn::StatesOf::kEveryStep, states_.data(), width, memory_);
+    memory_.reset();
     for (const auto& run : runs) {
       const float* const states = states_.data() + run.first * width;
       if (first_rows_.empty()) {
-        state_.pooling.pool(states, run.length, out_.row(run.result).data());
+        state_.pooling.pool(states, run.length, out_.row(run.result).data(), memory_);
+        memory_.reset();
       } else {
         std::copy_n(states, run.length * width, out_.row(first_rows_[at(run.result)]).data());
       }
@@ -99,6 +102,7 @@ class ChunkEncoder {
   bool keeps_states_;
   Matrix<float> table_;   ///< [events of a group or more, inputs]
   Matrix<float> states_;  ///< [events of a group or more, width]
+  Arena memory_;
 };
 
 }  // namespace

@@ -39,7 +39,7 @@ std::string tensor_name(const char* what, const CategoricalColumn& column) {
   return "event." + std::string(what) + "_" + std::to_string(column.column);
 }
 
-double log_gap(const double* times, Index t) { return std::log1p(times[t] - times[t - 1]); }
+double log_gap(double before, double time) { return std::log1p(time - before); }
 
 }  // namespace
 
@@ -101,7 +101,7 @@ void EventEncoder::learn_gaps(const SequencesView& training) {
   const auto for_each_gap = [&](auto visit) {
     for (Index i = 0; i < training.size; ++i) {
       for (Index t = training.starts[i] + 1; t < training.stops[i]; ++t) {
-        visit(log_gap(training.times, t));
+        visit(log_gap(training.times[t - 1], training.times[t]));
       }
     }
   };
@@ -230,30 +230,48 @@ Index EventEncoder::category(Index c, const float* event) const {
 }
 
 /// Of event t of a sequence that begins with event `begin`.
-void EventEncoder::encode_time(const double* times, Index begin, Index t, float* out) const {
-  const double day = times[t] / kDay;
+void EventEncoder::encode_time(double time, const double* before, float* out) const {
+  const double day = time / kDay;
   const double hour_angle = 2 * std::numbers::pi * (day - std::floor(day));
   // 1970-01-01 was a Thursday: days since Monday.
   const double week = (day + 3.0) / 7.0;
   const double week_angle = 2 * std::numbers::pi * (week - std::floor(week));
-  out[0] = t == begin ? 0.0F : (static_cast<float>(log_gap(times, t)) - gap_mean_) * gap_scale_;
+  out[0] = before == nullptr
+               ? 0.0F
+               : (static_cast<float>(log_gap(*before, time)) - gap_mean_) * gap_scale_;
   out[1] = static_cast<float>(std::sin(hour_angle));
   out[2] = static_cast<float>(std::cos(hour_angle));
   out[3] = static_cast<float>(std::sin(week_angle));
   out[4] = static_cast<float>(std::cos(week_angle));
 }
 
+void EventEncoder::encode_numbers(const float* event, float* out) const {
+  for (std::size_t k = 0; k < numeric_.size(); ++k) {
+    const auto column = static_cast<Index>(k);
+    out[k] = (event[numeric_[k]] - mean_(0, column)) * scale_(0, column);
+  }
+}
+
 void EventEncoder::encode_dense(const SequencesView& sequences, Index i, float* out,
                                 Index stride) const {
   const Index begin = sequences.starts[i];
   for (Index t = begin; t < sequences.stops[i]; ++t, out += stride) {
-    const float* const event = sequences.values.row(t);
-    float* to = out;
-    for (std::size_t k = 0; k < numeric_.size(); ++k) {
-      const auto column = static_cast<Index>(k);
-      *to++ = (event[numeric_[k]] - mean_(0, column)) * scale_(0, column);
-    }
-    if (time_features_) encode_time(sequences.times, begin, t, to);
+    encode_numbers(sequences.values.row(t), out);
+    if (!time_features_) continue;
+    encode_time(sequences.times[t], t == begin ? nullptr : sequences.times + t - 1,
+                out + numeric_.size());
+  }
+}
+
+void EventEncoder::encode(const nn::Parameters<float>& parameters, const float* event, double time,
+                          const double* before, float* out) const {
+  encode_numbers(event, out);
+  if (time_features_) encode_time(time, before, out + numeric_.size());
+  out += dense_inputs();
+  for (Index c = 0; c < n_categorical(); ++c) {
+    const auto table = parameters.view(categorical_[at(c)].table);
+    std::copy_n(table.row(category(c, event)), table.cols, out);
+    out += table.cols;
   }
 }
 

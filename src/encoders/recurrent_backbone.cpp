@@ -82,7 +82,7 @@ void RecurrentBackbone<Cell>::pack(const nn::Parameters<float>& parameters) {
 template <class Cell>
 void RecurrentBackbone<Cell>::run(std::span<const kernels::EventRun> runs,
                                   const kernels::LayerSource<float>& source, nn::StatesOf states_of,
-                                  float* out, Index out_stride) const {
+                                  float* out, Index out_stride, Arena& memory) const {
   const auto count = static_cast<Index>(runs.size());
   const Index width = directions_ * hidden_;
   Index events = 0;
@@ -93,27 +93,67 @@ void RecurrentBackbone<Cell>::run(std::span<const kernels::EventRun> runs,
   for (const auto& weights : weights_) {
     scratch_size = std::max(scratch_size, kernels::recurrent_scratch_size<Cell, float>(weights));
   }
-  Eigen::ArrayXf scratch(scratch_size);
-  Matrix<float> below, states;  // [events, width]
+  float* const scratch = memory.take<float>(scratch_size);
+  float* states = n_layers_ > 1 ? memory.take<float>(events * width) : nullptr;
+  float* below = n_layers_ > 2 ? memory.take<float>(events * width) : nullptr;
   for (int layer = 0; layer < n_layers_; ++layer) {
     const bool last = layer + 1 == n_layers_;
-    if (!last) states.resize(events, width);
     const kernels::LayerSource<float> from =
-        layer == 0 ? source : kernels::LayerSource<float>{{}, below.data()};
+        layer == 0 ? source : kernels::LayerSource<float>{{}, below};
     for (int direction = 0; direction < directions_; ++direction) {
       const auto& weights = weights_[static_cast<std::size_t>(layer * directions_ + direction)];
-      float* const to = (last ? out : states.data()) + direction * hidden_;
+      float* const to = (last ? out : states) + direction * hidden_;
       const Index stride = last ? out_stride : width;
       if (last && states_of == nn::StatesOf::kLastStep) {
         kernels::recurrent_layer<Cell, false>(weights, from, direction == 1, runs.data(), count, to,
-                                              stride, scratch.data());
+                                              stride, scratch);
       } else {
         kernels::recurrent_layer<Cell, true>(weights, from, direction == 1, runs.data(), count, to,
-                                             stride, scratch.data());
+                                             stride, scratch);
       }
     }
-    below.swap(states);
+    std::swap(below, states);
   }
+}
+
+template <class Cell>
+std::optional<Index> RecurrentBackbone<Cell>::state_size() const {
+  if (directions_ == 2) return {};
+  return n_layers_ * (1 + (Cell::kCells > 0 ? 1 : 0)) * hidden_;
+}
+
+template <class Cell>
+void RecurrentBackbone<Cell>::advance(const float* event, float* state, float* out,
+                                      Arena& memory) const {
+  const float* x = event;
+  for (const auto& weights : weights_) {
+    const Index padded = weights.padded;
+    float* const row = memory.take<float>(weights.row_size());
+    float* const next = memory.take<float>(padded);
+    float* const cell = memory.take<float>(padded);
+    std::fill_n(row, weights.row_size(), 0.0F);
+    std::copy_n(state, hidden_, row);
+    std::copy_n(x, weights.inputs, row + padded);
+    kernels::RecurrentStep<float> step;
+    step.row = row;
+    step.row_stride = weights.row_size();
+    step.hidden_out = next;
+    step.hidden_stride = padded;
+    if constexpr (Cell::kCells > 0) {
+      std::fill_n(cell, padded, 0.0F);
+      std::copy_n(state + hidden_, hidden_, cell);
+      step.cell_in = step.cell_out = cell;
+    }
+    kernels::recurrent_step<Cell, float, false>(weights, step, 1);
+    std::copy_n(next, hidden_, state);
+    state += hidden_;
+    if constexpr (Cell::kCells > 0) {
+      std::copy_n(cell, hidden_, state);
+      state += hidden_;
+    }
+    x = next;
+  }
+  std::copy_n(x, hidden_, out);
 }
 
 template class RecurrentBackbone<kernels::LstmCell>;

@@ -22,7 +22,10 @@ class RecurrentBackbone final : public Backbone {
                                    Rng* rng) const override;
   void pack(const nn::Parameters<float>& parameters) override;
   void run(std::span<const kernels::EventRun> runs, const kernels::LayerSource<float>& source,
-           nn::StatesOf states_of, float* out, Index out_stride) const override;
+           nn::StatesOf states_of, float* out, Index out_stride, Arena& memory) const override;
+  /// Of one direction: of every layer the hidden state, then of an LSTM the cell state, [H] each.
+  std::optional<Index> state_size() const override;
+  void advance(const float* event, float* state, float* out, Arena& memory) const override;
 
  private:
   /// The numbers of one cell's parameters.

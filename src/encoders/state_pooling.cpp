@@ -40,9 +40,9 @@ void StatePooling::pack(const nn::Parameters<float>& parameters) {
   std::copy_n(parameters.data(query_), width_, packed_query_.data());
 }
 
-void StatePooling::pool(const float* states, Index length, float* out) const {
+void StatePooling::pool(const float* states, Index length, float* out, Arena& memory) const {
   if (kind_ == "attention") {
-    attend(states, length, out);
+    attend(states, length, out, memory);
   } else if (kind_ == "mean") {
     kernels::mean_of_rows(states, length, width_, out);
   } else {
@@ -50,23 +50,26 @@ void StatePooling::pool(const float* states, Index length, float* out) const {
   }
 }
 
-void StatePooling::attend(const float* states, Index length, float* out) const {
+void StatePooling::scores(const float* states, Index length, float* out, Arena& memory) const {
   constexpr Index kLanes = kernels::kLanes<float>;
   const Index padded = packed_.padded();
-  Eigen::ArrayXf hidden(length * padded);
-  Eigen::ArrayXf weights(length);
-  kernels::multiply(packed_, states, width_, length, hidden.data());
+  float* const hidden = memory.take<float>(length * padded);
+  kernels::multiply(packed_, states, width_, length, hidden);
   for (Index t = 0; t < length; ++t) {
     kernels::Vec<float> sum = kernels::broadcast(0.0F);
     for (Index j = 0; j < padded; j += kLanes) {
-      const auto value = kernels::tanh(kernels::load(hidden.data() + t * padded + j));
+      const auto value = kernels::tanh(kernels::load(hidden + t * padded + j));
       sum = kernels::fma(value, kernels::load(packed_query_.data() + j), sum);
     }
-    float score = 0.0F;
-    for (Index lane = 0; lane < kLanes; ++lane) score += sum[lane];
-    weights[t] = score;
+    out[t] = 0.0F;
+    for (Index lane = 0; lane < kLanes; ++lane) out[t] += sum[lane];
   }
-  const float largest = *std::max_element(weights.data(), weights.data() + length);
+}
+
+void StatePooling::attend(const float* states, Index length, float* out, Arena& memory) const {
+  float* const weights = memory.take<float>(length);
+  scores(states, length, weights, memory);
+  const float largest = *std::max_element(weights, weights + length);
   float total = 0.0F;
   for (Index t = 0; t < length; ++t) total += weights[t] = std::exp(weights[t] - largest);
   std::fill_n(out, width_, 0.0F);
@@ -74,6 +77,39 @@ void StatePooling::attend(const float* states, Index length, float* out) const {
     const float weight = weights[t] / total;
     const float* const state = states + t * width_;
     for (Index j = 0; j < width_; ++j) out[j] += weight * state[j];
+  }
+}
+
+Index StatePooling::state_size() const {
+  if (kind_ == "last") return 0;
+  return kind_ == "attention" ? width_ + 2 : width_;
+}
+
+void StatePooling::advance(const float* h, Index count, float* state, float* out,
+                           Arena& memory) const {
+  if (kind_ == "last") {
+    if (out != h) std::copy_n(h, width_, out);
+  } else if (kind_ == "mean") {  // state: the sum
+    for (Index j = 0; j < width_; ++j) {
+      state[j] = count == 1 ? h[j] : state[j] + h[j];
+      out[j] = state[j] / static_cast<float>(count);
+    }
+  } else if (kind_ == "max") {
+    for (Index j = 0; j < width_; ++j) out[j] = state[j] = count == 1 ? h[j] : std::max(state[j], h[j]);
+  } else {
+    // The softmax as it grows: [largest score m, sum of exp(s - m), sum of exp(s - m) h].
+    float score = 0.0F;
+    scores(h, 1, &score, memory);
+    const float before = count == 1 ? score : state[0], largest = std::max(before, score);
+    const float kept = count == 1 ? 0.0F : std::exp(before - largest);
+    const float weight = std::exp(score - largest);
+    state[0] = largest;
+    state[1] = (count == 1 ? 0.0F : state[1] * kept) + weight;
+    for (Index j = 0; j < width_; ++j) {
+      float& sum = state[2 + j];
+      sum = (count == 1 ? 0.0F : sum * kept) + weight * h[j];
+      out[j] = sum / state[1];
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "ecseq/core/arena.hpp"
 #include "ecseq/encoders/encoder_options.hpp"
 #include "ecseq/kernels/dense.hpp"
 #include "ecseq/nn/recurrent_layer.hpp"
@@ -29,10 +30,18 @@ class StatePooling {
   /// Takes the weights in the order of the kernels; to be repeated after they change.
   void pack(const nn::Parameters<float>& parameters);
   /// Inference; not for "last". states: [length, width]; out: [width]
-  void pool(const float* states, Index length, float* out) const;
+  void pool(const float* states, Index length, float* out, Arena& memory) const;
+
+  /// The same state by state. Numbers that hold what was read so far; 0 for "last".
+  Index state_size() const;
+  /// h: [width], the state after the `count`-th event, counted from 1; state: [state_size], of any
+  /// content before the first; out: [width], may be h
+  void advance(const float* h, Index count, float* state, float* out, Arena& memory) const;
 
  private:
-  void attend(const float* states, Index length, float* out) const;
+  void attend(const float* states, Index length, float* out, Arena& memory) const;
+  /// q' tanh(h_t W + b).  states: [length, width]; out: [length]
+  void scores(const float* states, Index length, float* out, Arena& memory) const;
 
   std::string kind_ = "last";
   Index width_ = 0;

@@ -121,7 +121,7 @@ void TransformerBackbone::pack(const nn::Parameters<float>& parameters) {
 }
 
 void TransformerBackbone::place(std::span<const kernels::EventRun> runs, const float* table,
-                                const Matrix<float>& positions, float* x) const {
+                                const float* positions, float* x) const {
   const Index stride = packed_.front().stride();
   for (const auto& run : runs) {
     const float* const events = table + run.first * inputs_;
@@ -134,7 +134,7 @@ void TransformerBackbone::place(std::span<const kernels::EventRun> runs, const f
     }
     if (positions_ != "none") {
       for (Index t = 0; t < run.length; ++t) {
-        const float* const position = positions.row(t).data();
+        const float* const position = positions + t * hidden_;
         for (Index j = 0; j < hidden_; ++j) x[t * stride + j] += position[j];
       }
     }
@@ -145,37 +145,40 @@ void TransformerBackbone::place(std::span<const kernels::EventRun> runs, const f
 // A few sequences at a time go through all layers, so that their rows stay in the cache.
 void TransformerBackbone::run(std::span<const kernels::EventRun> runs,
                               const kernels::LayerSource<float>& source, nn::StatesOf states_of,
-                              float* out, Index out_stride) const {
+                              float* out, Index out_stride, Arena& memory) const {
   constexpr Index kEvents = 96;
   if (runs.empty()) return;
   const Index stride = packed_.front().stride(), longest = runs.front().length;
   const Index most = std::max(kEvents, longest);
-  const bool beyond = positions_ == "sinusoidal" && longest > table_.rows();
-  const Matrix<float> computed = beyond ? sinusoidal(longest) : Matrix<float>();
-  const Matrix<float>& positions = beyond ? computed : table_;
-  Eigen::ArrayXf x(most * stride);
-  Eigen::ArrayXf scratch(kernels::transformer_scratch_size(packed_.front(), shape_, most, longest));
-  std::vector<Index> offsets;
+  const float* positions = table_.data();
+  if (positions_ == "sinusoidal" && longest > table_.rows()) {
+    float* const computed = memory.take<float>(longest * hidden_);
+    nn::sinusoidal_positions(longest, hidden_, computed);
+    positions = computed;
+  }
+  float* const x = memory.take<float>(most * stride);
+  float* const scratch = memory.take<float>(
+      kernels::transformer_scratch_size(packed_.front(), shape_, most, longest));
+  auto* const offsets = memory.take<Index>(static_cast<Index>(runs.size()) + 1);
   while (!runs.empty()) {
-    offsets.assign(1, 0);
+    offsets[0] = 0;
     std::size_t count = 0;
-    while (count < runs.size() && (count == 0 || offsets.back() + runs[count].length <= most)) {
-      offsets.push_back(offsets.back() + runs[count++].length);
+    while (count < runs.size() && (count == 0 || offsets[count] + runs[count].length <= most)) {
+      offsets[count + 1] = offsets[count] + runs[count].length;
+      ++count;
     }
     const auto group = runs.first(count);
-    place(group, source.states, positions, x.data());
+    place(group, source.states, positions, x);
     for (const auto& layer : packed_) {
-      kernels::transformer_layer(layer, shape_, offsets.data(), static_cast<Index>(count), x.data(),
-                                 scratch.data());
+      kernels::transformer_layer(layer, shape_, offsets, static_cast<Index>(count), x, scratch);
     }
     if (norm_.gain >= 0) {
-      kernels::layer_norm<float>(x.data(), offsets.back(), hidden_, stride,
-                                 packed_norm_.gain.data(), packed_norm_.bias.data(), shape_.epsilon,
-                                 x.data());
+      kernels::layer_norm<float>(x, offsets[count], hidden_, stride, packed_norm_.gain.data(),
+                                 packed_norm_.bias.data(), shape_.epsilon, x);
     }
     for (std::size_t s = 0; s < count; ++s) {
       const auto& run = group[s];
-      const float* const states = x.data() + offsets[s] * stride;
+      const float* const states = x + offsets[s] * stride;
       if (states_of == nn::StatesOf::kLastStep) {
         std::copy_n(states + (run.length - 1) * stride, hidden_, out + run.result * out_stride);
         continue;

@@ -29,12 +29,12 @@ class TransformerBackbone final : public Backbone {
                                    Rng* rng) const override;
   void pack(const nn::Parameters<float>& parameters) override;
   void run(std::span<const kernels::EventRun> runs, const kernels::LayerSource<float>& source,
-           nn::StatesOf states_of, float* out, Index out_stride) const override;
+           nn::StatesOf states_of, float* out, Index out_stride, Arena& memory) const override;
 
  private:
-  /// The events of some sequences, encoded and placed. x: [events, stride]
-  void place(std::span<const kernels::EventRun> runs, const float* table,
-             const Matrix<float>& positions, float* x) const;
+  /// The events of some sequences, encoded and placed. positions: [., H]; x: [events, stride]
+  void place(std::span<const kernels::EventRun> runs, const float* table, const float* positions,
+             float* x) const;
   Matrix<float> sinusoidal(Index length) const;
 
   Index inputs_;

@@ -7,50 +7,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "ecseq/core/arena.hpp"
 #include "ecseq/core/matrix.hpp"
 
 namespace ecseq::autograd {
-
-/// Bump allocator. `reset` keeps the blocks, so a step allocates nothing after the first.
-class Arena {
- public:
-  void* allocate(std::size_t bytes) {
-    bytes = (bytes + kAlign - 1) / kAlign * kAlign;
-    while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size) {
-      ++block_;
-      used_ = 0;
-    }
-    if (block_ == blocks_.size()) {
-      const std::size_t size = std::max(bytes, kBlock);
-      blocks_.push_back({std::make_unique_for_overwrite<Line[]>(size / kAlign), size});
-      used_ = 0;
-    }
-    std::byte* out = reinterpret_cast<std::byte*>(blocks_[block_].lines.get()) + used_;
-    used_ += bytes;
-    return out;
-  }
-  void reset() { block_ = used_ = 0; }
-
- private:
-  static constexpr std::size_t kAlign = 64;
-  static constexpr std::size_t kBlock = std::size_t{1} << 20;
-  struct alignas(kAlign) Line {
-    std::byte bytes[kAlign];
-  };
-  struct Block {
-    std::unique_ptr<Line[]> lines;
-    std::size_t size;  // in bytes
-  };
-  std::vector<Block> blocks_;
-  std::size_t block_ = 0;
-  std::size_t used_ = 0;
-};
 
 template <class Scalar>
 using Values = Eigen::Map<Matrix<Scalar>>;
@@ -134,13 +99,12 @@ class Tape {
 
   /// Uninitialised memory for `count` scalars, valid until `reset`; 64-byte aligned.
   Scalar* scratch(Index count) {
-    return static_cast<Scalar*>(arena_.allocate(static_cast<std::size_t>(count) * sizeof(Scalar)));
+    return arena_.take<Scalar>(count);
   }
   /// Same for any trivially destructible type.
   template <class T>
   T* scratch_of(Index count) {
-    static_assert(std::is_trivially_destructible_v<T>);
-    return static_cast<T*>(arena_.allocate(static_cast<std::size_t>(count) * sizeof(T)));
+    return arena_.take<T>(count);
   }
 
   /// Sets d loss / d loss = `seed` and walks the operations backwards. loss: [1, 1].

@@ -36,6 +36,7 @@ class EventEncoder {
   /// Whether events are numbers to be standardised and nothing else: then layers read them as they
   /// lie, by `standardisation`.
   bool is_plain() const { return categorical_.empty() && !time_features_; }
+  bool reads_times() const { return time_features_; }
   kernels::Standardisation standardisation() const { return {mean_.data(), scale_.data()}; }
 
   /// Throws InvalidArgument unless `sequences` hold what is read.
@@ -49,6 +50,10 @@ class EventEncoder {
   /// out: [length, inputs] of sequence i
   void encode(const nn::Parameters<float>& parameters, const SequencesView& sequences, Index i,
               float* out) const;
+  /// One event. event: [features]; time, before: of the event and of the one before it, read with
+  /// time features only; before is null for a first event; out: [inputs]
+  void encode(const nn::Parameters<float>& parameters, const float* event, double time,
+              const double* before, float* out) const;
   /// The events of sequences `rows`, one after the other: [events, inputs].
   autograd::Variable<float> encode(const nn::BoundParameters<float>& parameters,
                                    const SequencesView& sequences, std::span<const Index> rows,
@@ -77,7 +82,8 @@ class EventEncoder {
   void learn_statistics(const SequencesView& training, const std::vector<bool>& covered);
   void learn_vocabularies(const SequencesView& training, const std::vector<bool>& covered);
   void learn_gaps(const SequencesView& training);
-  void encode_time(const double* times, Index begin, Index t, float* out) const;
+  void encode_numbers(const float* event, float* out) const;
+  void encode_time(double time, const double* before, float* out) const;
 
   std::vector<Index> numeric_;  ///< columns
   Matrix<float> mean_;          ///< [1, numeric]

@@ -112,6 +112,7 @@ class SequenceEncoder {
                                       const EncoderOptions& options, Task task, int n_classes);
 
  private:
+  friend class StreamEncoder;
   explicit SequenceEncoder(std::shared_ptr<const EncoderState> state);
   std::shared_ptr<const EncoderState> state_;
 };
