@@ -95,7 +95,8 @@ void StatePooling::advance(const float* h, Index count, float* state, float* out
       out[j] = state[j] / static_cast<float>(count);
     }
   } else if (kind_ == "max") {
-    for (Index j = 0; j < width_; ++j) out[j] = state[j] = count == 1 ? h[j] : std::max(state[j], h[j]);
+    for (Index j = 0; j < width_; ++j)
+      out[j] = state[j] = count == 1 ? h[j] : std::max(state[j], h[j]);
   } else {
     // The softmax as it grows: [largest score m, sum of exp(s - m), sum of exp(s - m) h].
     float score = 0.0F;

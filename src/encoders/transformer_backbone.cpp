@@ -157,8 +157,8 @@ void TransformerBackbone::run(std::span<const kernels::EventRun> runs,
     positions = computed;
   }
   float* const x = memory.take<float>(most * stride);
-  float* const scratch = memory.take<float>(
-      kernels::transformer_scratch_size(packed_.front(), shape_, most, longest));
+  float* const scratch =
+      memory.take<float>(kernels::transformer_scratch_size(packed_.front(), shape_, most, longest));
   auto* const offsets = memory.take<Index>(static_cast<Index>(runs.size()) + 1);
   while (!runs.empty()) {
     offsets[0] = 0;

@@ -11,11 +11,6 @@ namespace ecseq::pipeline {
 // What entity relations contribute to a model's inputs: one matrix [n, entity_width] per relation.
 // channels: [n, outputs] labels as LabelChannels hold them; base: [n, outputs] the base's outputs.
 
-/// What entity relations say of some rows.
-struct EntityBlocks {
-  std::vector<Matrix<float>> facts;  ///< [n, entity_width] by relation
-  std::vector<RecentRows> recent;    ///< of relations with a learned aggregation, in their order
-};
 EntityBlocks slice(const EntityBlocks& all, Index begin, Index end);
 
 /// What every entity relation makes of the training and of the validation rows.

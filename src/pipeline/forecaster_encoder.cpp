@@ -122,7 +122,8 @@ Matrix<float> SeriesEncoder::encode(const Panel& panel, std::span<const Index> m
         runs.push_back({events.row(rows - window_).data(), window_, i * n + s});
       }
     }
-    backbone_->run(runs, {}, nn::StatesOf::kLastStep, out.data(), hidden_);
+    Arena memory;
+    backbone_->run(runs, {}, nn::StatesOf::kLastStep, out.data(), hidden_, memory);
   });
   return out;
 }

@@ -12,7 +12,6 @@ namespace ecseq::pipeline {
 namespace {
 
 constexpr Index kChunk = 128;
-constexpr Index kMemorySize = 16;  ///< columns that a memory becomes
 
 /// The messages of some targets, with the features their sources may show them. With two layers
 /// also what each of those sources hears.

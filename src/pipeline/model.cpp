@@ -310,6 +310,7 @@ std::optional<compress::Drift> Model::observe(const Samples& samples, const Targ
   return drift;
 }
 
+void Model::require_fitting(const Samples& samples) const { require_fit(*state_, samples); }
 const Gate& Model::gate() const { return state_->gate; }
 Task Model::task() const { return state_->task; }
 int Model::n_classes() const { return state_->n_classes; }
@@ -322,6 +323,9 @@ const relation::SimilarityRelation* Model::similarity() const {
   return state_->similarity ? &*state_->similarity : nullptr;
 }
 const std::vector<relation::EntityMemory>& Model::entities() const { return state_->entities; }
+const std::vector<gnn::InputLayout::Block>& Model::input_blocks() const { return state_->blocks; }
+const RelationLayer& Model::layer() const { return state_->layer; }
+const Network* Model::base_network() const { return state_->base ? &*state_->base : nullptr; }
 const std::string& Model::report() const { return state_->report; }
 void Model::set_metadata(std::string text) { state_->options.metadata = std::move(text); }
 

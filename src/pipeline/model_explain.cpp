@@ -121,13 +121,15 @@ void keep_top(std::vector<SimilarCase>& cases, Index top, float& others) {
 }  // namespace
 
 std::vector<Explanation> Model::explain(const Samples& samples, Index top, int num_threads,
-                                        const std::string& method) const {
+                                        const std::string& method,
+                                        const EntityBlocks* given) const {
   const ModelState& state = *state_;
   require_one_of("method", method, {"auto", "occlusion", "gradient"});
   require_fit(state, samples);
   const Matrix<float> x = embed(state, samples, num_threads);
   const Matrix<float> base = base_outputs(state, x, num_threads);
-  const auto entities = entity_features(state, samples, num_threads);
+  const EntityBlocks entities =
+      given != nullptr ? *given : entity_features(state, samples, num_threads);
   const LayerInputs inputs = relation_inputs(state, x, base, entities, num_threads);
   const Matrix<float> outputs = finish(state, inputs, base, num_threads);
   const std::vector<double> times = event_times(samples);

@@ -83,7 +83,6 @@ Matrix<float> embed(const ModelState& state, const Samples& samples, int num_thr
 Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads);
 /// What the relation layer sees: in `dense` self (embedding, base outputs), similarity, entities.
 /// labels: of training rows, [n, channels], which must not hear their own; null for others.
-struct EntityBlocks;
 LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
                             const EntityBlocks& entities, int num_threads,
                             const Matrix<float>* labels = nullptr);

@@ -13,13 +13,13 @@ constexpr Index kRowChunk = 64;
 /// Turns the members' features [length, f] and evidence [length, channels + 1] into a row.
 /// nobody: [f], the features of an entity never seen.
 void aggregate(Eigen::Ref<const Matrix<float>> features, Eigen::Ref<const Matrix<double>> evidence,
-               const std::vector<float>& nobody, float* out) {
+               const float* nobody, float* out) {
   const Index members = features.rows(), width = features.cols();
   const Index channels = evidence.cols() - 1;
   const double count = static_cast<double>(members);
   for (Index j = 0; j < width; ++j) {
     if (members == 0) {
-      out[j] = out[width + j] = nobody[static_cast<std::size_t>(j)];
+      out[j] = out[width + j] = nobody[j];
       continue;
     }
     double sum = 0;
@@ -64,7 +64,7 @@ Matrix<float> aggregate_all(const EntityMemory& memory, const EntitySets& sets,
     for (Index i = first; i < last; ++i) {
       const Index begin = sets.offsets[static_cast<std::size_t>(i)];
       aggregate(features.middleRows(begin, sets.length(i)),
-                evidence.middleRows(begin, sets.length(i)), nobody, out.row(i).data());
+                evidence.middleRows(begin, sets.length(i)), nobody.data(), out.row(i).data());
     }
   });
   return out;
@@ -132,6 +132,27 @@ Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
     }
   });
   return aggregate_all(memory, sets, features, evidence, num_threads);
+}
+
+void set_features(const EntityMemory& memory, std::span<const EntityKey> ids, double time,
+                  float* out, Arena& scratch) {
+  auto* const keys = scratch.take<EntityKey>(static_cast<Index>(ids.size()));
+  auto* end =
+      std::copy_if(ids.begin(), ids.end(), keys, [](EntityKey key) { return key != kNoEntity; });
+  std::sort(keys, end);
+  const Index members = std::unique(keys, end) - keys, width = memory.n_features();
+  const Index channels = memory.n_channels();
+  float* const nobody = scratch.take<float>(width);
+  float* const features = scratch.take<float>(members * width);
+  double* const evidence = scratch.take<double>(members * (channels + 1));
+  memory.features(kNoEntity, 0, nobody);
+  for (Index i = 0; i < members; ++i) {
+    double* const row = evidence + i * (channels + 1);
+    memory.features(keys[i], time, features + i * width);
+    row[channels] = memory.evidence(keys[i], time, row);
+  }
+  aggregate(Eigen::Map<const Matrix<float>>(features, members, width),
+            Eigen::Map<const Matrix<double>>(evidence, members, channels + 1), nobody, out);
 }
 
 Matrix<float> replay_sets(EntityMemory& memory, const EntitySets& sets,

@@ -5,6 +5,8 @@
 
 #include "centred.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/kernels/nearest.hpp"
+#include "ecseq/kernels/softmax.hpp"
 #include "ecseq/relation/similarity_relation.hpp"
 
 // How targets find their representatives, and what they then hear.
@@ -16,6 +18,15 @@ constexpr Index kChunk = 256;
 /// Scores of a chunk of rows against all representatives that are held at once.
 constexpr Index kScores = Index{1} << 20;
 
+/// Squared distances, rising, become weights: exp(-2 (d_j - d_0) / mean of d), to sum 1; all alike
+/// where none is away from the target. x: [n], whole vectors of it readable and writable
+void weigh(float* x, Index n) {
+  if (n == 0) return;
+  const float mean = std::accumulate(x, x + n, 0.0f) / static_cast<float>(n);
+  const float total = mean > 0.0f ? kernels::exponentials(x, n, x[0], -2.0f / mean) : 1.0f;
+  for (Index j = 0; j < n; ++j) x[j] = mean > 0.0f ? x[j] / total : 1.0f / static_cast<float>(n);
+}
+
 /// At most k of the representatives found, nearest first, weighted by their squared distances.
 Neighbourhood weighted(const std::int64_t* index, const float* distance, Index found, Index k,
                        Index except) {
@@ -26,15 +37,10 @@ Neighbourhood weighted(const std::int64_t* index, const float* distance, Index f
     out.representative.push_back(index[j]);
     kept.push_back(distance[j]);
   }
-  if (kept.empty()) return out;
-  const float mean =
-      std::accumulate(kept.begin(), kept.end(), 0.0f) / static_cast<float>(kept.size());
-  float total = 0.0f;
-  for (const float d : kept) {
-    out.weight.push_back(mean > 0.0f ? std::exp(-2.0f * (d - kept.front()) / mean) : 1.0f);
-    total += out.weight.back();
-  }
-  for (float& w : out.weight) w /= total;
+  out.weight = kept;
+  out.weight.resize(static_cast<std::size_t>(kernels::round_up<float>(kept.size())));
+  weigh(out.weight.data(), static_cast<Index>(kept.size()));
+  out.weight.resize(kept.size());
   return out;
 }
 
@@ -55,6 +61,14 @@ std::vector<Neighbourhood> SimilarityRelation::nearest(const float* scaled, Inde
   return out;
 }
 
+/// product: of a row of this norm and a unit vector.
+bool SimilarityRelation::is_near(float product, float norm) const {
+  if (options_.attach == "correlation") {
+    return product >= static_cast<float>(options_.min_correlation * norm);
+  }
+  return product > static_cast<float>(options_.epsilon * norm);
+}
+
 /// Every representative whose cosine or correlation with each row is high enough, equal weights.
 std::vector<Neighbourhood> SimilarityRelation::beyond_threshold(const float* x, Index rows,
                                                                 const std::int64_t* except) const {
@@ -73,11 +87,9 @@ std::vector<Neighbourhood> SimilarityRelation::beyond_threshold(const float* x, 
     const float norm = std::sqrt(kernels::squared_norm(x + i * h, h));
     if (!(norm > 0.0f)) continue;  // of no direction; a constant correlates with nothing
     const float* score = scores.data() + i * directions_.padded();
-    const auto bound =
-        static_cast<float>((correlation ? options_.min_correlation : options_.epsilon) * norm);
     for (Index j = 0; j < representatives_.size(); ++j) {
-      const bool near = correlation ? score[j] >= bound : score[j] > bound;
-      if (near && !(except != nullptr && except[i] == j)) found.representative.push_back(j);
+      if (is_near(score[j], norm) && !(except != nullptr && except[i] == j))
+        found.representative.push_back(j);
     }
     found.weight.assign(found.representative.size(),
                         1.0f / static_cast<float>(found.representative.size()));
@@ -109,6 +121,49 @@ std::vector<Neighbourhood> SimilarityRelation::attach(const float* x, Index rows
 
 Neighbourhood SimilarityRelation::attach(const float* x) const {
   return std::move(attach(x, 1, nullptr).front());
+}
+
+Neighbours SimilarityRelation::attach(const float* x, Arena& memory) const {
+  if (options_.attach == "knn") return nearest(x, memory);
+  const Neighbours found = beyond_threshold(x, memory);
+  return found.size == 0 && options_.isolated == "nearest" ? nearest(x, memory) : found;
+}
+
+Neighbours SimilarityRelation::nearest(const float* x, Arena& memory) const {
+  const Index h = points_.in(), k = std::min<Index>(options_.n_neighbors, representatives_.size());
+  float* const scaled = memory.take<float>(h);
+  float* const scores = memory.take<float>(points_.padded());
+  auto* const index = memory.take<std::int64_t>(k);
+  float* const weight = memory.take<float>(kernels::round_up<float>(k));
+  scaler_.apply(x, scaled);
+  kernels::multiply(points_, scaled, h, 1, scores);
+  kernels::select_top(scores, points_.padded(), k, weight, index);
+  const float squared = kernels::squared_norm(scaled, h);
+  for (Index j = 0; j < k; ++j) weight[j] = std::max(0.0f, squared - 2.0f * weight[j]);
+  weigh(weight, k);
+  return {index, weight, k};
+}
+
+Neighbours SimilarityRelation::beyond_threshold(const float* x, Arena& memory) const {
+  const Index h = directions_.in();
+  const bool correlation = options_.attach == "correlation";
+  if (correlation) {
+    float* const centred = memory.take<float>(h);
+    centre(x, h, centred);
+    x = centred;
+  }
+  const float norm = std::sqrt(kernels::squared_norm(x, h));
+  if (!(norm > 0.0f)) return {};  // of no direction; a constant correlates with nothing
+  float* const scores = memory.take<float>(directions_.padded());
+  auto* const index = memory.take<std::int64_t>(representatives_.size());
+  kernels::multiply(directions_, x, h, 1, scores);
+  Index found = 0;
+  for (Index j = 0; j < representatives_.size(); ++j) {
+    if (is_near(scores[j], norm)) index[found++] = j;
+  }
+  float* const weight = memory.take<float>(found);
+  std::fill_n(weight, found, 1.0f / static_cast<float>(found));
+  return {index, weight, found};
 }
 
 Attachments SimilarityRelation::attach(MatrixView<float> x, std::span<const std::int64_t> except,

@@ -14,11 +14,3 @@ target_sources(ecseq_tests PRIVATE ${gradient_tests})
 add_test(NAME gradients.no_operation_is_overlooked
          COMMAND ${Python_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/list_operations_test.py)
 set_tests_properties(gradients.no_operation_is_overlooked PROPERTIES LABELS unit)
-
-# Replaces operator new and malloc, so it is a program of its own.
-if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-  ecseq_internal_executable(ecseq_allocation_test ${CMAKE_CURRENT_LIST_DIR}/allocation_test.cpp)
-  target_link_libraries(ecseq_allocation_test PRIVATE GTest::gtest_main)
-  target_link_options(ecseq_allocation_test PRIVATE LINKER:--wrap=malloc)
-  gtest_discover_tests(ecseq_allocation_test DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit)
-endif()

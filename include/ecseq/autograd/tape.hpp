@@ -98,9 +98,7 @@ class Tape {
   }
 
   /// Uninitialised memory for `count` scalars, valid until `reset`; 64-byte aligned.
-  Scalar* scratch(Index count) {
-    return arena_.take<Scalar>(count);
-  }
+  Scalar* scratch(Index count) { return arena_.take<Scalar>(count); }
   /// Same for any trivially destructible type.
   template <class T>
   T* scratch_of(Index count) {

@@ -36,6 +36,9 @@ struct GraphNetworkOptions {
 /// constants while it trains.
 class GraphNetwork {
  public:
+  /// Columns that a memory becomes.
+  static constexpr Index kMemorySize = 16;
+
   GraphNetwork() = default;
   /// nodes: empty without on_edges; memories: the scaler of each memory's rows.
   GraphNetwork(const GraphNetworkOptions& options, nn::Scaler dense, nn::Scaler nodes,
@@ -43,6 +46,8 @@ class GraphNetwork {
 
   Index in() const { return dense_scaler_.size(); }
   const nn::Scaler& scaler() const { return dense_scaler_; }
+  const nn::Scaler& node_scaler() const { return node_scaler_; }
+  const std::vector<nn::Scaler>& memory_scalers() const { return memory_scalers_; }
   const GraphNetworkOptions& options() const { return options_; }
   nn::Parameters<float>& parameters() { return parameters_; }
   const nn::Parameters<float>& parameters() const { return parameters_; }

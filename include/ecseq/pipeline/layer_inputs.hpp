@@ -37,6 +37,12 @@ inline RecentRows stack(const RecentRows& first, const RecentRows& second) {
   return out;
 }
 
+/// What entity relations say of some rows.
+struct EntityBlocks {
+  std::vector<Matrix<float>> facts;  ///< by relation [n, its columns of the dense inputs]
+  std::vector<RecentRows> recent;    ///< of relations with a learned aggregation, in their order
+};
+
 /// What the relation layer sees of some targets.
 struct LayerInputs {
   /// [n, width]: embedding and base outputs, what each relation says, side by side.

@@ -11,8 +11,10 @@
 #include "ecseq/core/progress.hpp"
 #include "ecseq/core/targets.hpp"
 #include "ecseq/encoders/sequence_encoder.hpp"
+#include "ecseq/gnn/input_layout.hpp"
 #include "ecseq/nn/training.hpp"
 #include "ecseq/pipeline/gate.hpp"
+#include "ecseq/pipeline/relation_layer.hpp"
 #include "ecseq/pipeline/samples.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 #include "ecseq/relation/similarity_relation.hpp"
@@ -150,13 +152,18 @@ class Model {
                                          int num_threads = 0);
 
   /// top: representatives per row, those that matter most first. method: "occlusion", "gradient",
-  /// or "auto": additive where that is exact, else occlusion.
+  /// or "auto": additive where that is exact, else occlusion. entities: what the rows' entities are
+  /// known for, where that is not what the model's own memories hold.
   std::vector<Explanation> explain(const Samples& samples, Index top, int num_threads = 0,
-                                   const std::string& method = "auto") const;
+                                   const std::string& method = "auto",
+                                   const EntityBlocks* entities = nullptr) const;
   /// `decide` where row i is not attached to the representatives removed[i]. [n, outputs]
   Matrix<float> decide_without(const Samples& samples,
                                const std::vector<std::vector<std::int64_t>>& removed,
                                int num_threads = 0) const;
+
+  /// Throws InvalidArgument where samples do not fit the model.
+  void require_fitting(const Samples& samples) const;
 
   Task task() const;
   int n_classes() const;
@@ -168,6 +175,13 @@ class Model {
   /// Null without a similarity relation.
   const relation::SimilarityRelation* similarity() const;
   const std::vector<relation::EntityMemory>& entities() const;
+  /// Columns of the relation layer's dense inputs: "self" (embedding, base outputs), "similarity"
+  /// where representatives are averaged, then every entity relation.
+  const std::vector<gnn::InputLayout::Block>& input_blocks() const;
+  /// Graph layers and head; only with options().own_head.
+  const RelationLayer& layer() const;
+  /// What the base is where no encoder has a head: linear, of the embedding; else null.
+  const Network* base_network() const;
   /// Seconds per stage, validation metrics of base, ECSeq and controls, gate, curve: JSON text.
   const std::string& report() const;
   void set_metadata(std::string text);

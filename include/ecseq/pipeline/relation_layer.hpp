@@ -41,6 +41,8 @@ class RelationLayer {
   bool averaged() const { return std::holds_alternative<Network>(form_); }
   /// Only where it is averaged.
   const Network& network() const { return std::get<Network>(form_); }
+  /// Only where it is not.
+  const GraphNetwork& graph_network() const { return std::get<GraphNetwork>(form_); }
   const nn::Scaler& scaler() const;
   /// Columns of the dense inputs.
   Index in() const { return scaler().size(); }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "ecseq/core/arena.hpp"
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 
@@ -35,6 +36,11 @@ std::vector<std::string> set_feature_names(const EntityMemory& memory);
 /// As of `times` [n] (ignored when untimed). [n, set_feature_count]
 Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
                            std::span<const double> times, int num_threads = 1);
+
+/// The same for one set in the caller's memory. ids: in any order, perhaps with repetitions and
+/// kNoEntity; out: [set_feature_count]
+void set_features(const EntityMemory& memory, std::span<const EntityKey> ids, double time,
+                  float* out, Arena& scratch);
 
 /// EntityMemory::replay and ::leave_one_out of sets: each row is one event of every member, with
 /// the row's label, and sees none of its own. labels: [n, channels]; base: the same, or empty.

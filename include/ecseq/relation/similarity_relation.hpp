@@ -7,6 +7,7 @@
 
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/compress/running_means.hpp"
+#include "ecseq/core/arena.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/core/targets.hpp"
 #include "ecseq/io/safetensors.hpp"
@@ -50,6 +51,13 @@ struct Neighbourhood {
   bool isolated = false;  ///< nothing was near enough: the nearest were taken instead, or none
 };
 
+/// The same, as a view of memory that somebody else owns.
+struct Neighbours {
+  const std::int64_t* representative = nullptr;  ///< [size]
+  const float* weight = nullptr;                 ///< [size]
+  Index size = 0;
+};
+
 /// Throws InvalidArgument naming the option and its valid values.
 void validate(const SimilarityOptions& options);
 
@@ -71,6 +79,8 @@ class SimilarityRelation {
   /// correlation with x, over the columns, is at least min_correlation (that of a constant row is
   /// 0); equal weights. Where there is none, knn, or none at all, as `isolated` says. x: [h].
   Neighbourhood attach(const float* x) const;
+  /// The same in the caller's memory, for a service that must not allocate.
+  Neighbours attach(const float* x, Arena& memory) const;
   /// The same for each row of x: [n, h].
   Attachments attach(MatrixView<float> x, int num_threads) const;
   /// The same for the training rows, the first n of those the relation was made of. Where nothing
@@ -131,6 +141,9 @@ class SimilarityRelation {
   void index();
   void spread_labels();
   float evidence(double sum, double mass, Index channel) const;
+  bool is_near(float product, float norm) const;
+  Neighbours nearest(const float* x, Arena& memory) const;
+  Neighbours beyond_threshold(const float* x, Arena& memory) const;
   std::vector<Neighbourhood> nearest(const float* scaled, Index rows,
                                      const std::int64_t* except) const;
   std::vector<Neighbourhood> beyond_threshold(const float* x, Index rows,

@@ -1,45 +1,10 @@
-// A step of training takes nothing from the heap once the tape has seen one of its size. This
-// program counts what is asked of `operator new` and of malloc, which Eigen calls itself; the
-// linker sends malloc here (--wrap).
+// A step of training takes nothing from the heap once the tape has seen one of its size.
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "counting_allocator.hpp"
 #include "ecseq/autograd/operations.hpp"
 #include "ecseq/core/rng.hpp"
-
-namespace {
-
-std::atomic<long> allocations{0};
-
-void* counted(std::size_t size, std::size_t alignment) {
-  ++allocations;
-  void* out = nullptr;
-  if (posix_memalign(&out, alignment, size) != 0) throw std::bad_alloc();
-  return out;
-}
-
-}  // namespace
-
-extern "C" {
-void* __real_malloc(std::size_t size);
-void* __wrap_malloc(std::size_t size) {
-  ++allocations;
-  return __real_malloc(size);
-}
-}
-
-void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace ecseq::autograd {
 namespace {

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "ecseq/relation/entity_set.hpp"
+#include "ecseq/serving/entity_reader.hpp"
+
+namespace ecseq::serving {
+
+/// The key of a relation by one entity each; kNoEntity of an empty list.
+inline relation::EntityKey key_of(std::span<const relation::EntityKey> keys) {
+  return keys.empty() ? relation::kNoEntity : keys.front();
+}
+
+/// What one memory says of one event, see EntityReader::facts.
+inline void facts_of(const relation::EntityMemory& memory,
+                     std::span<const relation::EntityKey> keys, double time, float* out,
+                     Arena& scratch) {
+  if (memory.options().set) {
+    relation::set_features(memory, keys, time, out, scratch);
+  } else {
+    memory.features(key_of(keys), time, out);
+  }
+}
+
+/// Entities as the model's file has them.
+class FileEntities final : public EntityReader {
+ public:
+  explicit FileEntities(const std::vector<relation::EntityMemory>& memories)
+      : memories_(memories) {}
+
+  void facts(std::size_t relation, std::span<const relation::EntityKey> keys, double time,
+             float* out, Arena& scratch) const override {
+    facts_of(memories_[relation], keys, time, out, scratch);
+  }
+  Index recent(std::size_t relation, relation::EntityKey key, double time,
+               std::vector<float>& rows) const override {
+    return memories_[relation].recent(key, time, rows);
+  }
+  bool knows(std::size_t relation, relation::EntityKey key) const override {
+    return memories_[relation].knows(key);
+  }
+
+ private:
+  const std::vector<relation::EntityMemory>& memories_;
+};
+
+}  // namespace ecseq::serving

@@ -1,0 +1,161 @@
+#include "ecseq/serving/scorer.hpp"
+
+#include <cmath>
+#include <utility>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/parallel.hpp"
+#include "ecseq/kernels/finite.hpp"
+#include "ecseq/kernels/flush_denormals.hpp"
+#include "frozen.hpp"
+
+namespace ecseq::serving {
+namespace {
+
+constexpr Index kRowChunk = 16;
+
+std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
+
+/// A workspace of the thread's own, for callers that have none.
+Workspace& thread_workspace() {
+  thread_local Workspace workspace;
+  return workspace;
+}
+
+void require_times(std::span<const double> times, Index length) {
+  if (static_cast<Index>(times.size()) != length) {
+    throw InvalidArgument("times: expected " + std::to_string(length) +
+                          " values, one per event, got " + std::to_string(times.size()));
+  }
+  for (std::size_t t = 0; t < times.size(); ++t) {
+    if (!std::isfinite(times[t]) || (t > 0 && times[t] < times[t - 1])) {
+      throw InvalidArgument("times: value " + std::to_string(t) + ", " + std::to_string(times[t]) +
+                            ", is not finite or earlier than the one before");
+    }
+  }
+}
+
+/// The keys that each relation has in one row of samples.
+class RowKeys {
+ public:
+  RowKeys(const pipeline::Samples& samples, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+      for (const auto& column : samples.entities) {
+        if (column.by == name) columns_.push_back(&column);
+      }
+    }
+    keys_.resize(columns_.size());
+  }
+  EntityKeys of(Index row) {
+    const auto at = static_cast<std::size_t>(row);
+    for (std::size_t e = 0; e < columns_.size(); ++e) {
+      const auto& column = *columns_[e];
+      const std::size_t begin =
+          column.offsets.empty() ? at : static_cast<std::size_t>(column.offsets[at]);
+      const std::size_t end =
+          column.offsets.empty() ? at + 1 : static_cast<std::size_t>(column.offsets[at + 1]);
+      keys_[e] = {column.keys.data() + begin, end - begin};
+    }
+    return keys_;
+  }
+
+ private:
+  std::vector<const pipeline::EntityColumn*> columns_;
+  std::vector<std::span<const relation::EntityKey>> keys_;
+};
+
+}  // namespace
+
+Scorer::Scorer(pipeline::Model model, const ScorerOptions& options)
+    : frozen_(std::make_shared<const Frozen>(std::move(model), options)) {}
+
+Scorer Scorer::load(const std::string& path, const ScorerOptions& options) {
+  return Scorer(pipeline::Model::load(path), options);
+}
+
+Scorer Scorer::from_bytes(std::string_view bytes, const std::string& origin,
+                          const ScorerOptions& options) {
+  return Scorer(pipeline::Model::from_bytes(bytes, origin), options);
+}
+
+Index Scorer::n_outputs() const { return frozen_->outputs; }
+Index Scorer::n_features() const { return frozen_->model.input_features(); }
+Index Scorer::embedding_size() const { return frozen_->embedding_size(); }
+bool Scorer::reads_event_times() const {
+  return frozen_->encoder && frozen_->encoder->reads_times();
+}
+bool Scorer::has_timed_entities() const { return frozen_->timed_entities; }
+const std::vector<std::string>& Scorer::entity_names() const { return frozen_->entity_names; }
+const pipeline::Model& Scorer::model() const { return frozen_->model; }
+
+std::span<const float> Scorer::embed(const Request& request, Workspace& workspace) const {
+  const Frozen& frozen = *frozen_;
+  const MatrixView<float>& events = request.events;
+  if (events.cols != n_features()) {
+    throw InvalidArgument("events: expected " + columns(n_features()) + ", got " +
+                          std::to_string(events.cols));
+  }
+  if (frozen.encoder ? events.rows < 1 : events.rows != 1) {
+    throw InvalidArgument(frozen.encoder ? "events: a sequence has at least one event"
+                                         : "events: expected one row, the embedding, got " +
+                                               std::to_string(events.rows));
+  }
+  if (!kernels::all_finite(events.data, events.rows * events.cols)) {
+    require_finite(events, "events");
+  }
+  if (reads_event_times()) require_times(request.times, events.rows);
+  const kernels::FlushDenormals flush;
+  workspace.memory.reset();
+  float* const x = workspace.memory.take<float>(embedding_size());
+  if (!frozen.encoder) {
+    std::copy_n(events.data, events.cols, x);
+  } else {
+    const auto longest = frozen.encoder->max_length();
+    if (longest && events.rows > *longest) {
+      throw InvalidArgument("events: the network reads at most " + std::to_string(*longest) +
+                            " events, got " + std::to_string(events.rows));
+    }
+    frozen.encoder->encode(events.data, reads_event_times() ? request.times.data() : nullptr,
+                           events.rows, x, workspace.memory);
+  }
+  return {x, static_cast<std::size_t>(embedding_size())};
+}
+
+Score Scorer::score(const Request& request, Workspace& workspace, const EntityReader* live) const {
+  frozen_->require_entities(request.time, request.entities);
+  const std::span<const float> x = embed(request, workspace);
+  const kernels::FlushDenormals flush;
+  return frozen_->finish(x.data(), request.time, request.entities, live, workspace);
+}
+
+float Scorer::score(const Request& request, const EntityReader* live) const {
+  if (n_outputs() != 1) {
+    throw InvalidArgument("score: the model has " + std::to_string(n_outputs()) +
+                          " outputs; give a workspace and read them all");
+  }
+  return score(request, thread_workspace(), live).value();
+}
+
+Matrix<float> Scorer::score_batch(const pipeline::Samples& samples, int num_threads,
+                                  const EntityReader* live) const {
+  const Frozen& frozen = *frozen_;
+  frozen.model.require_fitting(samples);
+  Matrix<float> encoded;
+  if (frozen.encoder) encoded = frozen.model.encoder()->encode(*samples.sequences, num_threads);
+  const MatrixView<float> x = frozen.encoder ? MatrixView<float>(encoded) : samples.embedding;
+  Matrix<float> out(samples.size(), n_outputs());
+  parallel_chunks(samples.size(), kRowChunk, num_threads, [&](Index begin, Index end) {
+    const kernels::FlushDenormals flush;
+    Workspace& workspace = thread_workspace();
+    RowKeys keys(samples, frozen.entity_names);
+    for (Index i = begin; i < end; ++i) {
+      workspace.memory.reset();
+      const double time = samples.times.empty() ? 0.0 : samples.times[static_cast<std::size_t>(i)];
+      const Score score = frozen.finish(x.row(i), time, keys.of(i), live, workspace);
+      std::copy(score.values.begin(), score.values.end(), out.row(i).data());
+    }
+  });
+  return out;
+}
+
+}  // namespace ecseq::serving
