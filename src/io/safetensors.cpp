@@ -1,21 +1,16 @@
 #include "ecseq/io/safetensors.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/checksum.hpp"
+#include "ecseq/io/input_file.hpp"
+#include "ecseq/io/replacing_file.hpp"
 
 namespace ecseq::io {
 namespace {
@@ -208,19 +203,6 @@ std::vector<T> read_vector(const Entry& entry) {
   return out;
 }
 
-/// An open file descriptor, closed on the way out.
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-[[noreturn]] void fail_with_errno(const std::string& path, const std::string& what) {
-  const int error = errno;
-  throw FileError(path + ": " + what + ": " + std::strerror(error));
-}
-
 }  // namespace
 
 std::string to_bytes(const TensorFile& file) {
@@ -389,48 +371,15 @@ TensorFile from_bytes(std::string_view bytes, const std::string& origin) {
 
 void write_file(const TensorFile& file, const std::string& path) {
   const std::string bytes = to_bytes(file);
-  static std::atomic<unsigned> counter{0};
-  const std::string temporary =
-      path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(counter++);
-  try {
-    Descriptor out{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)};
-    if (out.fd < 0) fail_with_errno(path, "cannot create a file in its folder");
-    for (std::size_t done = 0; done < bytes.size();) {
-      const ssize_t count = ::write(out.fd, bytes.data() + done, bytes.size() - done);
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) fail_with_errno(path, "cannot write");
-      done += static_cast<std::size_t>(count);
-    }
-    if (::fsync(out.fd) != 0) fail_with_errno(path, "cannot flush to the disk");
-    const int fd = std::exchange(out.fd, -1);
-    if (::close(fd) != 0) fail_with_errno(path, "cannot close");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail_with_errno(path, "cannot replace");
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  // The rename itself must reach the disk too. Some file systems cannot flush a folder; the file
-  // is whole either way, so that is no failure.
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  const Descriptor parent{
-      ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (parent.fd >= 0) ::fsync(parent.fd);
+  ReplacingFile out(path);
+  out.write(bytes.data(), bytes.size());
+  out.commit();
 }
 
 TensorFile read_file(const std::string& path) {
-  const Descriptor in{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (in.fd < 0) fail_with_errno(path, "cannot open");
-  struct stat status;
-  if (::fstat(in.fd, &status) != 0) fail_with_errno(path, "cannot read");
-  if (!S_ISREG(status.st_mode)) throw FileError(path + ": not a regular file");
-  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t count = ::read(in.fd, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail_with_errno(path, "cannot read");
-    if (count == 0) throw FileError(path + ": became shorter while it was read");
-    done += static_cast<std::size_t>(count);
-  }
+  InputFile in(path);
+  std::string bytes(static_cast<std::size_t>(in.size()), '\0');
+  in.read(bytes.data(), bytes.size());
   return from_bytes(bytes, path);
 }
 
