@@ -1,0 +1,50 @@
+#include "block_slabs.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+
+namespace ecseq::serving {
+
+BlockSlabs::BlockSlabs(std::size_t block_size)
+    : block_size_(block_size),
+      stride_((block_size + sizeof(BlockOwner) + kCacheLine - 1) / kCacheLine * kCacheLine) {
+  take();  // place 0, nobody's; its memory is zeros and so its neighbours are itself
+}
+
+Place BlockSlabs::take() {
+  if (free_ != 0) {
+    const Place place = free_;
+    free_ = owner(place).newer;
+    return place;
+  }
+  if (slabs_.empty() || used_ + stride_ > kHugePage) add_slab();
+  const std::size_t place = (slabs_.size() - 1) * kLines + used_ / kCacheLine;
+  used_ += stride_;
+  return static_cast<Place>(place);
+}
+
+void BlockSlabs::give_back(Place place) noexcept {
+  owner(place).newer = free_;
+  free_ = place;
+}
+
+void BlockSlabs::add_slab() {
+  if (end() + kLines - 1 > std::numeric_limits<Place>::max()) throw std::bad_alloc();
+  slabs_.emplace_back(kHugePage);
+  used_ = 0;
+  // The first slab takes small pages as they are touched, so that a store of few users is small.
+  if (slabs_.size() == 2) slabs_.front().prefer_huge();
+  if (slabs_.size() >= 2) slabs_.back().prefer_huge();
+}
+
+void BlockSlabs::prefetch(Place place) const {
+  constexpr std::size_t kMost = 16 * kCacheLine;  // the processor follows a longer one itself
+  const std::byte* first = at(place);
+  for (std::size_t i = 0; i < std::min(stride_, kMost); i += kCacheLine) {
+    __builtin_prefetch(first + i, 1);
+  }
+  __builtin_prefetch(first + stride_ - kCacheLine, 1);
+}
+
+}  // namespace ecseq::serving

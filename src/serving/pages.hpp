@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+namespace ecseq::serving {
+
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+/// Zeroed memory straight from the system, which costs nothing until it is touched. From kHugePage
+/// bytes on it begins at a multiple of kHugePage.
+class Pages {
+ public:
+  Pages() = default;
+  /// Throws std::bad_alloc.
+  explicit Pages(std::size_t bytes);
+
+  std::byte* data() const { return memory_.get(); }
+  std::size_t size() const { return memory_.get_deleter().bytes; }
+  /// Asks for huge pages, where the system has them: one entry of the processor's page cache then
+  /// stands for 2 MB, and random users are found without a walk through page tables.
+  void prefer_huge() const noexcept;
+
+ private:
+  struct Unmap {
+    std::size_t bytes = 0;
+    void operator()(std::byte* memory) const noexcept;
+  };
+  std::unique_ptr<std::byte, Unmap> memory_;
+};
+
+}  // namespace ecseq::serving

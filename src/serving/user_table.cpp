@@ -1,0 +1,46 @@
+#include "user_table.hpp"
+
+#include <new>
+#include <utility>
+
+namespace ecseq::serving {
+
+void UserTable::reserve_one() {
+  const std::span<const Entry> old = entries();
+  if (used_ + 1 <= old.size() / 4 * 3) return;
+  if (bits_ == 32) throw std::bad_alloc();
+  Pages larger(2 * old.size_bytes());
+  larger.prefer_huge();
+  const Pages previous = std::exchange(pages_, std::move(larger));
+  ++bits_;
+  used_ = 0;
+  for (const Entry& entry : old) {
+    if (entry.place != 0) insert(entry.tag, entry.place);
+  }
+}
+
+void UserTable::insert(std::uint32_t tag, Place place) noexcept {
+  const std::span<Entry> all = entries();
+  std::size_t i = home(tag);
+  while (all[i].place != 0) i = next(i);
+  all[i] = {tag, place};
+  ++used_;
+}
+
+void UserTable::erase(std::uint32_t tag, Place place) noexcept {
+  const std::span<Entry> all = entries();
+  std::size_t hole = home(tag);
+  while (all[hole].place != place) hole = next(hole);
+  // Whoever was pushed on past the hole moves into it (Knuth, volume 3, 6.4, algorithm R).
+  const std::size_t mask = all.size() - 1;
+  for (std::size_t i = next(hole); all[i].place != 0; i = next(i)) {
+    const std::size_t from_home = (i - home(all[i].tag)) & mask;
+    if (from_home < ((i - hole) & mask)) continue;
+    all[hole] = all[i];
+    hole = i;
+  }
+  all[hole] = {};
+  --used_;
+}
+
+}  // namespace ecseq::serving

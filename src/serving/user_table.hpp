@@ -1,0 +1,57 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "block_slabs.hpp"
+#include "pages.hpp"
+
+namespace ecseq::serving {
+
+/// From the low 32 bits of a user's hash, the tag, to the user's place. Two users may share a tag:
+/// the caller decides by the place whether it is the right one.
+///
+/// Open addressing with linear probing, at most three quarters full. The home of a tag is given by
+/// its highest bits, so that doubling the table reads and writes memory in order and needs no user.
+class UserTable {
+ public:
+  UserTable() : pages_(kFirst * sizeof(Entry)) {}
+
+  /// The place for which is_user(place) holds, among those with this tag; 0 if there is none.
+  template <class IsUser>
+  Place find(std::uint32_t tag, IsUser is_user) const {
+    const std::span<const Entry> all = entries();
+    for (std::size_t i = home(tag); all[i].place != 0; i = next(i)) {
+      if (all[i].tag == tag && is_user(all[i].place)) return all[i].place;
+    }
+    return 0;
+  }
+  /// Makes sure that one more fits. Throws std::bad_alloc, with nothing changed.
+  void reserve_one();
+  void insert(std::uint32_t tag, Place place) noexcept;
+  /// It must be there.
+  void erase(std::uint32_t tag, Place place) noexcept;
+
+  std::size_t bytes() const { return pages_.size(); }
+
+ private:
+  struct Entry {
+    std::uint32_t tag;
+    Place place;  ///< 0: empty
+  };
+  static constexpr std::size_t kFirst = 512;  ///< entries of a new table: one page
+
+  std::span<Entry> entries() const {
+    return {reinterpret_cast<Entry*>(pages_.data()), std::size_t{1} << bits_};
+  }
+  std::size_t home(std::uint32_t tag) const { return tag >> (32 - bits_); }
+  std::size_t next(std::size_t i) const { return (i + 1) & ((std::size_t{1} << bits_) - 1); }
+
+  Pages pages_;
+  int bits_ = std::countr_zero(kFirst);
+  std::size_t used_ = 0;
+};
+
+}  // namespace ecseq::serving
