@@ -128,5 +128,39 @@ TEST(Nearest, TiesGoToTheLowestNumber) {
   EXPECT_EQ(top[2], 0);
 }
 
+/// Of scores that come in any order, in rising order, with many alike, and with runs of extremes.
+TEST(Nearest, SelectionEqualsASortWithEveryKAndShape) {
+  Rng rng(9);
+  for (const Index n : {1, 5, 16, 17, 64, 100, 500, 512, 1000}) {
+    const Index padded = round_up<float>(n);
+    for (int kind = 0; kind < 5; ++kind) {
+      std::vector<float> scores(static_cast<std::size_t>(padded), kNoScore);
+      for (Index i = 0; i < n; ++i) {
+        float& score = scores[static_cast<std::size_t>(i)];
+        if (kind == 0) score = static_cast<float>(rng.normal());
+        if (kind == 1) score = static_cast<float>(i);
+        if (kind == 2) score = static_cast<float>(-i);
+        if (kind == 3) score = static_cast<float>(rng.below(3));
+        if (kind == 4) score = i % 7 == 0 ? 1e30F : -1e30F;
+      }
+      std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+        return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+      });
+      for (const Index k : {1, 2, 7, 8, 9, 16, 17, 40}) {
+        if (k > n) continue;
+        std::vector<float> top(static_cast<std::size_t>(k));
+        std::vector<std::int64_t> index(static_cast<std::size_t>(k));
+        select_top(scores.data(), padded, k, top.data(), index.data());
+        for (std::size_t j = 0; j < top.size(); ++j) {
+          ASSERT_EQ(index[j], order[j]) << "n " << n << ", kind " << kind << ", k " << k;
+          ASSERT_EQ(top[j], scores[static_cast<std::size_t>(order[j])]);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ecseq::kernels

@@ -138,9 +138,15 @@ void visit_scores(const PackedDense& points, Index panel, Index panels, const fl
   }
 }
 
-/// The k highest of scores[0 .. padded), highest first, lower index first on ties. k >= 1 and at
-/// most the number of real points. padded: whole vectors.
-inline void select_top(const float* scores, Index padded, Index k, float* top,
+namespace detail {
+
+/// Lanes whose maxima bound the k-th highest score from below, as vectors.
+inline constexpr int kMaxima = 16 / kLanes<float> > 1 ? 16 / kLanes<float> : 1;
+/// Candidates that are ranked at once; whole vectors.
+inline constexpr Index kCandidates = 64;
+
+/// `select_top` by inserting one after the other, for any k.
+inline void insert_top(const float* scores, Index padded, Index k, float* top,
                        std::int64_t* index) {
   for (Index j = 0; j < k; ++j) {
     top[j] = std::numeric_limits<float>::lowest();
@@ -162,6 +168,85 @@ inline void select_top(const float* scores, Index padded, Index k, float* top,
       index[place] = i;
     }
     threshold = broadcast(top[k - 1]);
+  }
+}
+
+/// A number that at least k of the scores reach: the k-th highest of the maxima of some lanes.
+inline float top_threshold(const float* scores, Index padded, Index k) {
+  constexpr Index kWidth = kLanes<float>;
+  Vec<float> maxima[kMaxima];
+  for (auto& lane : maxima) lane = broadcast(std::numeric_limits<float>::lowest());
+  Index p = 0;
+  for (; p + kMaxima * kWidth <= padded; p += kMaxima * kWidth) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kMaxima; ++v) maxima[v] = max(maxima[v], load(scores + p + v * kWidth));
+  }
+  for (; p < padded; p += kWidth) maxima[0] = max(maxima[0], load(scores + p));
+  alignas(kVectorBytes) float each[kMaxima * kWidth];
+#pragma GCC unroll 8
+  for (int v = 0; v < kMaxima; ++v) store(each + v * kWidth, maxima[v]);
+  float threshold = std::numeric_limits<float>::lowest();
+  for (const float candidate : each) {
+    int below = 0;
+#pragma GCC unroll 8
+    for (int v = 0; v < kMaxima; ++v) {
+      below += __builtin_popcount(greater_lanes(broadcast(candidate), maxima[v]));
+    }
+    const bool reached = kMaxima * kWidth - below >= k;
+    threshold = std::max(threshold, reached ? candidate : threshold);
+  }
+  return threshold;
+}
+
+}  // namespace detail
+
+/// The k highest of scores[0 .. padded), highest first, lower index first on ties. k >= 1 and at
+/// most the number of real points. padded: whole vectors.
+///
+/// One comparison after the other would cost a mispredicted branch for each of the k ln(n / k)
+/// scores that enter the list; so first a bound that hardly more than k scores reach, then those,
+/// and then how many of them are higher than each.
+inline void select_top(const float* scores, Index padded, Index k, float* top,
+                       std::int64_t* index) {
+  constexpr Index kWidth = kLanes<float>;
+  if (k > detail::kMaxima * kWidth) return detail::insert_top(scores, padded, k, top, index);
+  const Vec<float> threshold = broadcast(detail::top_threshold(scores, padded, k));
+  alignas(kVectorBytes) float found[detail::kCandidates];
+  std::int32_t at[detail::kCandidates];
+  Index count = 0;
+  for (Index p = 0; p < padded; p += kWidth) {
+    // Those not below: NaN, which no comparison holds for, would be one, but scores have none.
+    unsigned lanes = ~greater_lanes(threshold, load(scores + p)) & ((1U << kWidth) - 1);
+    if (count + __builtin_popcount(lanes) > detail::kCandidates) {
+      return detail::insert_top(scores, padded, k, top, index);
+    }
+    for (; lanes != 0; lanes &= lanes - 1) {
+      at[count] = static_cast<std::int32_t>(p + __builtin_ctz(lanes));
+      found[count] = scores[at[count]];
+      ++count;
+    }
+  }
+  for (Index i = count; i % kWidth != 0; ++i) found[i] = std::numeric_limits<float>::lowest();
+  float ordered[detail::kCandidates];
+  std::int32_t place[detail::kCandidates];
+  for (Index i = 0; i < count; ++i) {
+    const Vec<float> one = broadcast(found[i]);
+    int before = 0;
+    for (Index j = 0; j < count; j += kWidth) {
+      const Vec<float> others = load(found + j);
+      const unsigned higher = greater_lanes(others, one);
+      const unsigned alike = ~(higher | greater_lanes(one, others));
+      const unsigned earlier = i >= j + kWidth ? ~0U
+                               : i <= j        ? 0U
+                                               : (1U << static_cast<unsigned>(i - j)) - 1;
+      before += __builtin_popcount((higher | (alike & earlier)) & ((1U << kWidth) - 1));
+    }
+    ordered[before] = found[i];
+    place[before] = at[i];
+  }
+  for (Index j = 0; j < k; ++j) {
+    top[j] = ordered[j];
+    index[j] = place[j];
   }
 }
 

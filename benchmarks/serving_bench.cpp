@@ -1,0 +1,226 @@
+// Latencies of single calls, as a service sees them: percentiles over requests of distinct users on
+// one pinned core. Reported as counters in microseconds; the mean time of Google Benchmark includes
+// reading the clock.
+
+#include <benchmark/benchmark.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <vector>
+
+#include "ecseq/core/rng.hpp"
+#include "ecseq/serving/scorer.hpp"
+#include "ecseq/serving/state_store.hpp"
+
+namespace {
+
+using namespace ecseq;
+
+constexpr Index kLength = 50, kFeatures = 32, kHidden = 32;
+constexpr Index kUsers = 100'000;  // whose histories overlap in one table, each begins elsewhere
+constexpr Index kShift = 7;
+
+/// Events of everybody.
+const Matrix<float>& table() {
+  static const Matrix<float> values = [] {
+    Rng rng(1);
+    Matrix<float> out(kUsers * kShift + kLength, kFeatures);
+    for (Index i = 0; i < out.size(); ++i) out.data()[i] = static_cast<float>(rng.uniform(-1, 1));
+    return out;
+  }();
+  return values;
+}
+
+/// A model of K representatives and top 8, with a head of 16 hidden units. Its weights hardly
+/// matter to the time; it is trained for one epoch.
+pipeline::Model make_model(const std::string& gnn, Index representatives,
+                           const std::string& cell = "lstm") {
+  const Index n = std::max<Index>(2000, representatives);
+  Rng rng(2);
+  Sequences sequences;
+  Targets y{Task::kBinary, 2, {}};
+  std::vector<std::int64_t> offsets{0};
+  for (Index i = 0; i < n; ++i) {
+    offsets.push_back(offsets.back() + 5);
+    y.values.push_back(rng.uniform() < 0.3 ? 1.0F : 0.0F);
+  }
+  sequences = Sequences(table().topRows(5 * n), offsets);
+  encoders::EncoderOptions encoder;
+  encoder.cell = cell;
+  encoder.hidden_size = kHidden;
+  encoder.training.max_epochs = 1;
+  pipeline::ModelOptions options;
+  options.similarity->n_representatives = representatives;
+  options.similarity->iterations = 5;
+  options.gnn = gnn;
+  options.hidden_size = 32;
+  options.head = {16};
+  options.gate = false;
+  options.controls = false;
+  options.training.max_epochs = 1;
+  pipeline::Samples samples;
+  samples.sequences = sequences.view();
+  return pipeline::Model::fit(samples, y, samples, y, options,
+                              encoders::SequenceEncoder::fit(sequences, y, sequences, y, encoder));
+}
+
+const serving::Scorer& scorer_of(const std::string& gnn, Index representatives) {
+  static std::map<std::pair<std::string, Index>, serving::Scorer> made;
+  const auto key = std::make_pair(gnn, representatives);
+  const auto found = made.find(key);
+  if (found != made.end()) return found->second;
+  return made.emplace(key, serving::Scorer(make_model(gnn, representatives))).first->second;
+}
+
+void pin_to_one_core() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  sched_setaffinity(0, sizeof one, &one);
+}
+
+/// Times every call on its own and reports percentiles.
+class Latencies {
+ public:
+  template <class Call>
+  void time(const Call& call) {
+    const auto begin = Clock::now();
+    call();
+    seconds_.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  void report(benchmark::State& state) {
+    std::sort(seconds_.begin(), seconds_.end());
+    const auto at = [&](double share) {
+      const auto last = static_cast<double>(seconds_.size() - 1);
+      return 1e6 * seconds_[static_cast<std::size_t>(share * last)];
+    };
+    state.counters["p50_us"] = at(0.5);
+    state.counters["p99_us"] = at(0.99);
+    state.counters["p99.9_us"] = at(0.999);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::vector<double> seconds_;
+};
+
+/// The requests of distinct users, in an order no prefetcher follows.
+class Users {
+ public:
+  Users() {
+    Rng rng(3);
+    order_.reserve(kUsers);
+    for (Index i = 0; i < kUsers; ++i) order_.push_back(rng.below(kUsers));
+  }
+  const float* next() {
+    at_ = at_ + 1 == order_.size() ? 0 : at_ + 1;
+    return table().row(order_[at_] * kShift).data();
+  }
+
+ private:
+  std::vector<Index> order_;
+  std::size_t at_ = 0;
+};
+
+void BM_WholeSequence(benchmark::State& state, const char* gnn, Index representatives) {
+  const serving::Scorer scorer = scorer_of(gnn, representatives);
+  serving::Workspace workspace;
+  Users users;
+  Latencies latencies;
+  float sum = 0.0F;
+  for (auto _ : state) {
+    const serving::Request request{{users.next(), kLength, kFeatures}, {}, 0.0, {}};
+    latencies.time([&] { sum += scorer.score(request, workspace).value(); });
+  }
+  benchmark::DoNotOptimize(sum);
+  latencies.report(state);
+}
+BENCHMARK_CAPTURE(BM_WholeSequence, sage_mean_500, "sage_mean", 500)->Iterations(kUsers);
+BENCHMARK_CAPTURE(BM_WholeSequence, sage_mean_5000, "sage_mean", 5000)->Iterations(kUsers);
+BENCHMARK_CAPTURE(BM_WholeSequence, gat_500, "gat", 500)->Iterations(kUsers);
+BENCHMARK_CAPTURE(BM_WholeSequence, attention_500, "attention", 500)->Iterations(kUsers);
+
+/// One event more and a new score. A thousand states stay near.
+void BM_OneEvent(benchmark::State& state, const char* gnn) {
+  const serving::Scorer scorer = scorer_of(gnn, 500);
+  serving::Workspace workspace;
+  Users users;
+  Latencies latencies;
+  std::vector<serving::State> states;
+  for (int i = 0; i < 1000; ++i) states.push_back(scorer.start());
+  float sum = 0.0F, arrived[kFeatures];  // just parsed
+  std::size_t next = 0;
+  for (auto _ : state) {
+    auto& one = states[next = next + 1 == states.size() ? 0 : next + 1];
+    std::copy_n(users.next(), kFeatures, arrived);
+    const serving::Event event{arrived, 0.0, {}};
+    latencies.time([&] { sum += scorer.update(one.block(), event, workspace).value(); });
+  }
+  benchmark::DoNotOptimize(sum);
+  latencies.report(state);
+}
+BENCHMARK_CAPTURE(BM_OneEvent, sage_mean, "sage_mean")->Iterations(200'000);
+BENCHMARK_CAPTURE(BM_OneEvent, gat, "gat")->Iterations(200'000);
+BENCHMARK_CAPTURE(BM_OneEvent, attention, "attention")->Iterations(200'000);
+
+/// The same for random ones of a million resident users.
+void BM_OneEventOfAMillionUsers(benchmark::State& state) {
+  constexpr std::uint64_t kResident = 1'000'000;
+  const serving::Scorer scorer = scorer_of("sage_mean", 500);
+  serving::StateStoreOptions options;
+  options.block_size = scorer.state_size();
+  options.block_kind = scorer.encoder_id();
+  serving::StateStore store(options);
+  for (std::uint64_t user = 0; user < kResident; ++user) {
+    store.with(user, [&](std::span<std::byte> block, bool) { scorer.start(block, user); });
+  }
+  serving::Workspace workspace;
+  Users users;
+  Latencies latencies;
+  Rng rng(4);
+  float sum = 0.0F, arrived[kFeatures];
+  for (auto _ : state) {
+    const auto user = static_cast<std::uint64_t>(rng.below(kResident));
+    std::copy_n(users.next(), kFeatures, arrived);
+    const serving::Event event{arrived, 0.0, {}};
+    latencies.time([&] {
+      sum += store.with(user, [&](std::span<std::byte> block, bool) {
+        return scorer.update(block, event, workspace).value();
+      });
+    });
+  }
+  benchmark::DoNotOptimize(sum);
+  latencies.report(state);
+}
+BENCHMARK(BM_OneEventOfAMillionUsers)->Iterations(300'000);
+
+/// Sequences of 50 events per second.
+void BM_Batch(benchmark::State& state) {
+  constexpr Index kRows = 20'000;
+  const serving::Scorer scorer = scorer_of("sage_mean", 500);
+  std::vector<std::int64_t> starts, stops;
+  for (Index i = 0; i < kRows; ++i) {
+    starts.push_back(i * kShift);
+    stops.push_back(i * kShift + kLength);
+  }
+  pipeline::Samples samples;
+  samples.sequences = SequencesView{table(), starts.data(), stops.data(), kRows};
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(scorer.score_batch(samples, static_cast<int>(state.range(0))));
+  }
+  state.counters["sequences/s"] = benchmark::Counter(
+      static_cast<double>(kRows * state.iterations()), benchmark::Counter::kIsRate);
+}
+BENCHMARK(BM_Batch)->Arg(1)->Arg(2)->UseRealTime()->MinTime(2.0);
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Batches want all cores; they come last and by a filter of their own.
+  const bool batch = argc > 1 && std::string_view(argv[1]).find("Batch") != std::string_view::npos;
+  if (!batch) pin_to_one_core();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
