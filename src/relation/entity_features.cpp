@@ -2,7 +2,9 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <span>
 
+#include "ecseq/kernels/vec.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 #include "entity_durations.hpp"
 
@@ -20,6 +22,32 @@ double log_odds(double p) {
   return std::log(p / (1.0 - p));
 }
 
+/// How many of the first values are good, where good ones come first: as std::partition_point, but
+/// without branches, for where a random entity's windows end no processor can guess. Good: of a
+/// double or, lane by lane, of a vector.
+template <class Good>
+std::ptrdiff_t count_leading(std::span<const double> values, Good good) {
+  using Lanes = kernels::Vec<double>;
+  constexpr std::size_t kWidth = kernels::kLanes<double>;
+  const double* begin = values.data();
+  std::size_t left = values.size();
+  while (left > 8 * kWidth) {
+    const std::size_t half = left / 2;
+    begin += half * static_cast<std::size_t>(good(begin[half - 1]));
+    left -= half;
+  }
+  std::ptrdiff_t count = begin - values.data();
+  kernels::IntVec<double> minus_count{};
+  std::size_t at = 0;
+  for (; at + kWidth <= left; at += kWidth) {
+    const Lanes lanes = kernels::load(begin + at);
+    minus_count += good(lanes);
+  }
+  for (std::size_t lane = 0; lane < kWidth; ++lane) count -= minus_count[lane];
+  for (; at < left; ++at) count += good(begin[at]);
+  return count;
+}
+
 /// log(1 + count): most counts are small, and a replay asks for millions of them.
 float log_count(Index count) {
   static const std::vector<float> table = [] {
@@ -31,6 +59,21 @@ float log_count(Index count) {
   }();
   if (count < static_cast<Index>(table.size())) return table[static_cast<std::size_t>(count)];
   return static_cast<float>(std::log1p(static_cast<double>(count)));
+}
+
+/// a b + c, rounded once where the instruction set can. Written out where two products meet: which
+/// of them the compiler contracts must not depend on what stands around.
+double multiply_add(double a, double b, double c) {
+#ifdef __FMA__
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+/// log(1 + scale age), the age in units.
+float log_age(double age, double scale) {
+  return static_cast<float>(std::log1p(scale * std::min(age, kNever)));
 }
 
 }  // namespace
@@ -93,11 +136,9 @@ std::vector<std::string> EntityMemory::feature_names() const {
 }
 
 std::ptrdiff_t EntityMemory::known_labels(const Entity& entity, double time) const {
-  const auto& times = entity.label_times;
-  return std::partition_point(
-             times.begin(), times.end(),
-             [&](double at) { return at < time && at + options_.label_delay <= time; }) -
-         times.begin();
+  const double delay = options_.label_delay;
+  return count_leading(entity.label_times(),
+                       [=](auto at) { return (at < time) & (at + delay <= time); });
 }
 
 double EntityMemory::rate(Index channel, double sum, double count) const {
@@ -116,20 +157,26 @@ void EntityMemory::write_untimed(double events, double labels, const double* sum
 void EntityMemory::write(const Entity& entity, double time, float* out) const {
   if (!options_.timed) {
     write_untimed(static_cast<double>(entity.folded_events),
-                  static_cast<double>(entity.folded_labels), entity.sums.data(), out);
+                  static_cast<double>(entity.folded_labels), entity.sums(), out);
     return;
   }
-  const auto& times = entity.times;
-  const auto& label_times = entity.label_times;
+  const std::span<const double> times = entity.event_times();
+  const std::span<const double> label_times = entity.label_times();
+  const double* const sums = entity.sums();
   const double delay = options_.label_delay;
+  const auto before = [](std::span<const double> sorted, double limit) {
+    return count_leading(sorted, [=](auto at) { return at < limit; });
+  };
+  const auto first = [](std::span<const double> sorted, std::ptrdiff_t count) {
+    return sorted.first(static_cast<std::size_t>(count));
+  };
   // Positions in the arrays: events are seen before `seen`, labels are known before `known`.
-  const auto seen = std::lower_bound(times.begin(), times.end(), time) - times.begin();
+  const std::ptrdiff_t seen = before(times, time);
   const std::ptrdiff_t known = known_labels(entity, time);
   const auto write_rates = [&](std::ptrdiff_t begin, double count) {
-    const double* before = entity.sums.data() + begin * channels_;
-    const double* after = entity.sums.data() + known * channels_;
     for (Index c = 0; c < channels_; ++c) {
-      *out++ = static_cast<float>(rate(c, after[c] - before[c], count));
+      const double sum = sums[known * channels_ + c] - sums[begin * channels_ + c];
+      *out++ = static_cast<float>(rate(c, sum, count));
     }
   };
 
@@ -138,17 +185,14 @@ void EntityMemory::write(const Entity& entity, double time, float* out) const {
       const Index labels = entity.folded_labels + known;
       *out++ = log_count(entity.folded_events + seen);
       *out++ = log_count(labels);
-      const double* total = entity.sums.data() + known * channels_;
+      const double* const total = sums + known * channels_;
       for (Index c = 0; c < channels_; ++c) {
         *out++ = static_cast<float>(rate(c, total[c], static_cast<double>(labels)));
       }
       continue;
     }
-    const auto first = std::lower_bound(times.begin(), times.begin() + seen, time - window);
-    const auto first_label =
-        std::lower_bound(label_times.begin(), label_times.begin() + known, (time - delay) - window);
-    const auto begin = first_label - label_times.begin();
-    *out++ = log_count(times.begin() + seen - first);
+    const std::ptrdiff_t begin = before(first(label_times, known), (time - delay) - window);
+    *out++ = log_count(seen - before(first(times, seen), time - window));
     *out++ = log_count(known - begin);
     write_rates(begin, static_cast<double>(known - begin));
   }
@@ -159,34 +203,33 @@ void EntityMemory::write(const Entity& entity, double time, float* out) const {
     const std::ptrdiff_t begin = std::max<std::ptrdiff_t>(0, known - n);
     write_rates(begin, static_cast<double>(known - begin));
   }
+  const std::span<const double> remembered =
+      first(label_times, known).subspan(static_cast<std::size_t>(oldest));
   for (const int age : kYoung) {
     const double limit = delay + age * unit_;
-    const auto begin =
-        std::partition_point(label_times.begin() + oldest, label_times.begin() + known,
-                             [&](double at) { return time - at >= limit; }) -
-        label_times.begin();
+    const std::ptrdiff_t begin =
+        oldest + count_leading(remembered, [=](auto at) { return time - at >= limit; });
     write_rates(begin, static_cast<double>(known - begin));
   }
 
-  const auto log_age = [&](double at, double scale) {
-    return static_cast<float>(std::log1p(scale * std::min((time - at) / unit_, kNever)));
-  };
   if (task_ != Task::kRegression) {
     for (Index c = 0; c < channels_; ++c) {
+      // Selections, not branches: which labels are positive cannot be guessed either.
+      const float* const values = entity.label_values() + c;
       std::ptrdiff_t last_positive = -1;
       std::ptrdiff_t last_negative = -1;
-      std::ptrdiff_t oldest_positive = -1;
+      std::ptrdiff_t oldest_positive = known;
       Index positives = 0;
       for (std::ptrdiff_t i = oldest; i < known; ++i) {
-        if (is_positive(entity.labels[static_cast<std::size_t>(i * channels_ + c)])) {
-          if (positives++ == 0) oldest_positive = i;
-          last_positive = i;
-        } else {
-          last_negative = i;
-        }
+        const bool positive = is_positive(values[i * channels_]);
+        last_positive = positive ? i : last_positive;
+        last_negative = positive ? last_negative : i;
+        oldest_positive = std::min(oldest_positive, positive ? i : known);
+        positives += positive;
       }
       const auto age_of = [&](std::ptrdiff_t i) {
-        return log_age(i < 0 ? -kInfinity : label_times[static_cast<std::size_t>(i)], 1);
+        return i < 0 ? log_age(kNever, 1)
+                     : log_age((time - label_times[static_cast<std::size_t>(i)]) / unit_, 1);
       };
       *out++ = age_of(last_positive);
       *out++ = age_of(last_negative);
@@ -196,25 +239,28 @@ void EntityMemory::write(const Entity& entity, double time, float* out) const {
   }
   *out++ = log_count(known - oldest);
   if (options_.base_outputs) out = write_base(entity, oldest, known, out);
-  *out++ = log_age(seen == 0 ? -kInfinity : times[static_cast<std::size_t>(seen) - 1], 24);
+  *out++ = seen == 0 ? log_age(kNever, 24)
+                     : log_age((time - times[static_cast<std::size_t>(seen) - 1]) / unit_, 24);
 }
 
 float* EntityMemory::write_decayed(const Entity& entity, double time, std::ptrdiff_t seen,
                                    std::ptrdiff_t known, float* out) const {
-  const auto columns = static_cast<std::size_t>(channels_) + 1;
-  const double label_time = time - options_.label_delay;
+  const DecayedSums<const double> events = decayed_events(entity);
+  const DecayedSums<const double> labels = decayed_labels(entity);
+  const auto n_events = static_cast<std::size_t>(seen), n_labels = static_cast<std::size_t>(known);
   for (std::size_t h = 0; h < options_.half_lives.size(); ++h) {
-    const auto of_labels = [&](std::size_t column) {
-      return entity.decayed_labels.at(options_.half_lives, entity.label_times, columns,
-                                      static_cast<std::size_t>(known), label_time, h, column);
-    };
-    const double events = entity.decayed_events.at(options_.half_lives, entity.times, 1,
-                                                   static_cast<std::size_t>(seen), time, h, 0);
-    const double count = of_labels(0);
-    *out++ = static_cast<float>(std::log1p(events));
+    const double of_events = events.left(entity.event_times(), n_events, time, h);
+    const double of_labels =
+        labels.left(entity.label_times(), n_labels, time - options_.label_delay, h);
+    const double count = labels.after(n_labels, h, 0) * of_labels;
+    *out++ = static_cast<float>(std::log1p(events.after(n_events, h, 0) * of_events));
     *out++ = static_cast<float>(std::log1p(count));
     for (Index c = 0; c < channels_; ++c) {
-      *out++ = static_cast<float>(rate(c, of_labels(static_cast<std::size_t>(c) + 1), count));
+      // (S - n p) / (n + a)
+      const auto channel = static_cast<std::size_t>(c);
+      const double sum = labels.after(n_labels, h, channel + 1);
+      *out++ = static_cast<float>(multiply_add(sum, of_labels, -(count * prior_[channel])) /
+                                  (count + options_.prior_strength));
     }
   }
   return out;
@@ -223,6 +269,9 @@ float* EntityMemory::write_decayed(const Entity& entity, double time, std::ptrdi
 float* EntityMemory::write_base(const Entity& entity, std::ptrdiff_t oldest, std::ptrdiff_t known,
                                 float* out) const {
   const auto count = static_cast<double>(known - oldest);
+  const float* const labels = entity.label_values();
+  const float* const base = entity.base();
+  const float* const beyonds = entity.beyond();
   for (Index c = 0; c < channels_; ++c) {
     double largest = -kInfinity;
     double sum = 0;
@@ -230,13 +279,14 @@ float* EntityMemory::write_base(const Entity& entity, std::ptrdiff_t oldest, std
     double beyond = 0;
     Index positives = 0;
     for (std::ptrdiff_t i = oldest; i < known; ++i) {
-      const auto at = static_cast<std::size_t>(i * channels_ + c);
-      beyond += static_cast<double>(entity.beyond[at]);
-      if (!is_positive(entity.labels[at])) continue;
-      last = static_cast<double>(entity.base[at]);
-      largest = std::max(largest, last);
-      sum += last;
-      ++positives;
+      const std::ptrdiff_t at = i * channels_ + c;
+      const bool positive = is_positive(labels[at]);
+      const auto output = static_cast<double>(base[at]);
+      beyond += static_cast<double>(beyonds[at]);
+      last = positive ? output : last;
+      largest = positive ? std::max(largest, output) : largest;
+      sum += positive ? output : 0.0;
+      positives += positive;
     }
     if (task_ != Task::kRegression) {
       if (positives == 0) {
@@ -267,7 +317,7 @@ void EntityMemory::write_evidence(const double* sums, double count, double* out)
 double EntityMemory::evidence(const Entity& entity, double time, double* out) const {
   const std::ptrdiff_t known = options_.timed ? known_labels(entity, time) : 0;
   const auto count = static_cast<double>(entity.folded_labels + known);
-  write_evidence(entity.sums.data() + known * channels_, count, out);
+  write_evidence(entity.sums() + known * channels_, count, out);
   return count;
 }
 
@@ -275,15 +325,15 @@ Index EntityMemory::recent(const Entity& entity, double time, std::vector<float>
   const std::ptrdiff_t known = options_.timed ? known_labels(entity, time) : 0;
   const std::ptrdiff_t oldest = std::max<std::ptrdiff_t>(0, known - options_.memory);
   for (std::ptrdiff_t i = oldest; i < known; ++i) {
-    const auto append = [&](const std::vector<float>& values) {
-      const auto first = values.begin() + i * channels_;
+    const auto append = [&](const float* values) {
+      const float* const first = values + i * channels_;
       rows.insert(rows.end(), first, first + channels_);
     };
-    append(entity.labels);
+    append(entity.label_values());
     const double age =
-        time - options_.label_delay - entity.label_times[static_cast<std::size_t>(i)];
+        time - options_.label_delay - entity.label_times()[static_cast<std::size_t>(i)];
     rows.push_back(static_cast<float>(std::log1p(std::clamp(age / unit_, 0.0, kNever))));
-    if (options_.base_outputs) append(entity.base);
+    if (options_.base_outputs) append(entity.base());
   }
   return known - oldest;
 }

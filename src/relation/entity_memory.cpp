@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -23,6 +24,9 @@ EntityMemory::EntityMemory(EntityOptions options, std::vector<double> prior, Tas
       task_(task),
       channels_(static_cast<Index>(prior_.size())),
       unit_(kDay),
+      index_({static_cast<std::uint32_t>(prior_.size()),
+              static_cast<std::uint32_t>(options_.half_lives.size()),
+              options_.base_outputs && options_.timed}),
       latest_time_(-kInfinity) {
   options_.base_outputs = options_.base_outputs && options_.timed;
   if (options_.memory < 1) {
@@ -77,13 +81,12 @@ EntityMemory::EntityMemory(EntityOptions options, std::vector<double> prior, Tas
     if (n < options_.memory) last_.push_back(n);
   }
   last_.push_back(options_.memory);
-  empty_.sums.assign(static_cast<std::size_t>(channels_), 0.0);
   n_features_ = static_cast<Index>(feature_names().size());
 }
 
 const EntityMemory::Entity& EntityMemory::find(EntityKey key) const {
-  const auto at = key == kNoEntity ? index_.end() : index_.find(key);
-  return at == index_.end() ? empty_ : entities_[at->second];
+  const Entity* const known = key == kNoEntity ? nullptr : index_.find(key);
+  return known == nullptr ? index_.nobody() : *known;
 }
 
 void EntityMemory::check_time(double time) const {
@@ -125,47 +128,81 @@ void EntityMemory::check_base(const float* labels, const float* base, Index row)
 }
 
 EntityMemory::Entity& EntityMemory::find_or_add(EntityKey key) {
-  const auto [at, fresh] = index_.try_emplace(key, entities_.size());
-  if (fresh) {
-    entities_.push_back(empty_);
-    entities_.back().key = key;
+  if (Entity* const known = index_.find(key)) return *known;
+  const std::size_t room = options_.timed ? 4 : 0;
+  Entity& added = index_.find_or_add(key, room, room);
+  if (options_.max_entities > 0) {
+    by_age_.emplace_back(added.latest, key);
+    std::push_heap(by_age_.begin(), by_age_.end(), std::greater<>());
   }
-  return entities_[at->second];
+  return added;
+}
+
+DecayedSums<double> EntityMemory::decayed_events(Entity& entity) const {
+  return {options_.half_lives, 1, &entity.events_until, entity.decayed_events()};
+}
+
+DecayedSums<double> EntityMemory::decayed_labels(Entity& entity) const {
+  return {options_.half_lives, static_cast<std::size_t>(channels_) + 1, &entity.labels_until,
+          entity.decayed_labels()};
+}
+
+DecayedSums<const double> EntityMemory::decayed_events(const Entity& entity) const {
+  return {options_.half_lives, 1, &entity.events_until, entity.decayed_events()};
+}
+
+DecayedSums<const double> EntityMemory::decayed_labels(const Entity& entity) const {
+  return {options_.half_lives, static_cast<std::size_t>(channels_) + 1, &entity.labels_until,
+          entity.decayed_labels()};
+}
+
+void EntityMemory::add_event(Entity& entity, double time) const {
+  const std::span<const double> times = entity.event_times();
+  const double latest = times.empty() ? time : std::max(time, times.back());
+  if (time < latest - longest_window_ && entity.folded_events > 0 && time < times.front()) {
+    ++entity.folded_events;
+    entity.exact_from = latest;
+    decayed_events(entity).add_folded(time, [](std::size_t) { return 1.0; });
+    update_decayed_events(entity, 0);
+    return;
+  }
+  const auto at =
+      static_cast<std::size_t>(std::upper_bound(times.begin(), times.end(), time) - times.begin());
+  entity.insert_event(at, time);
+  update_decayed_events(entity, at);
 }
 
 void EntityMemory::add_label(Entity& entity, double time, const float* labels, const float* base,
                              double latest) const {
-  auto& times = entity.label_times;
-  const auto place = std::upper_bound(times.begin(), times.end(), time);
-  const auto at = place - times.begin();
+  const auto channels = static_cast<std::size_t>(channels_);
+  const std::span<const double> times = entity.label_times();
+  double* const sums = entity.sums();
+  const auto at =
+      static_cast<std::size_t>(std::upper_bound(times.begin(), times.end(), time) - times.begin());
   // Older than everything kept although something was folded: the memory is full of newer ones.
   if (at == 0 && entity.folded_labels > 0 &&
       time < (latest - options_.label_delay) - longest_window_) {
-    for (std::size_t i = 0; i < entity.sums.size(); ++i) {
-      entity.sums[i] += static_cast<double>(labels[i % static_cast<std::size_t>(channels_)]);
+    for (std::size_t i = 0; i < (times.size() + 1) * channels; ++i) {
+      sums[i] += static_cast<double>(labels[i % channels]);
     }
     ++entity.folded_labels;
     entity.exact_from = latest;
-    entity.decayed_labels.add_folded(
-        options_.half_lives, static_cast<std::size_t>(channels_) + 1, time,
-        [&](std::size_t j) { return j == 0 ? 1.0 : static_cast<double>(labels[j - 1]); });
+    decayed_labels(entity).add_folded(
+        time, [&](std::size_t j) { return j == 0 ? 1.0 : static_cast<double>(labels[j - 1]); });
     update_decayed_labels(entity, 0);
     return;
   }
-  times.insert(place, time);
-  entity.labels.insert(entity.labels.begin() + at * channels_, labels, labels + channels_);
-  entity.sums.resize(entity.sums.size() + static_cast<std::size_t>(channels_));
-  for (std::size_t i = static_cast<std::size_t>(at * channels_); i < entity.labels.size(); ++i) {
-    entity.sums[i + static_cast<std::size_t>(channels_)] =
-        entity.sums[i] + static_cast<double>(entity.labels[i]);
+  entity.insert_label(at, time);
+  float* const values = entity.label_values();
+  std::copy_n(labels, channels, values + at * channels);
+  for (std::size_t i = at * channels; i < entity.labels * channels; ++i) {
+    sums[i + channels] = sums[i] + static_cast<double>(values[i]);
   }
   if (options_.base_outputs) {
-    entity.base.insert(entity.base.begin() + at * channels_, base, base + channels_);
-    const auto beyond = entity.beyond.insert(entity.beyond.begin() + at * channels_,
-                                             static_cast<std::size_t>(channels_), 0.0f);
-    expect_beyond(labels, base, &*beyond);
+    std::copy_n(base, channels, entity.base() + at * channels);
+    expect_beyond(labels, base, entity.beyond() + at * channels);
   }
-  update_decayed_labels(entity, static_cast<std::size_t>(at));
+  update_decayed_labels(entity, at);
 }
 
 void EntityMemory::expect_beyond(const float* labels, const float* base, float* beyond) const {
@@ -184,48 +221,41 @@ void EntityMemory::expect_beyond(const float* labels, const float* base, float* 
 
 void EntityMemory::update_decayed_events(Entity& entity, std::size_t first) const {
   if (options_.half_lives.empty()) return;
-  entity.decayed_events.update(options_.half_lives, entity.times, 1, first,
-                               [](std::size_t, std::size_t) { return 1.0; });
+  decayed_events(entity).update(entity.event_times(), first,
+                                [](std::size_t, std::size_t) { return 1.0; });
 }
 
 void EntityMemory::update_decayed_labels(Entity& entity, std::size_t first) const {
   if (options_.half_lives.empty()) return;
   const auto channels = static_cast<std::size_t>(channels_);
-  entity.decayed_labels.update(
-      options_.half_lives, entity.label_times, channels + 1, first,
-      [&](std::size_t i, std::size_t j) {
-        return j == 0 ? 1.0 : static_cast<double>(entity.labels[i * channels + j - 1]);
-      });
+  const float* const values = entity.label_values();
+  decayed_labels(entity).update(entity.label_times(), first, [&](std::size_t i, std::size_t j) {
+    return j == 0 ? 1.0 : static_cast<double>(values[i * channels + j - 1]);
+  });
 }
 
-void EntityMemory::add(Entity& entity, double time, const float* labels, const float* base) const {
+EntityMemory::Entity& EntityMemory::add(Entity& before, double time, const float* labels,
+                                        const float* base) {
   const bool with_label = labelled(labels);
   if (!options_.timed) {
-    ++entity.folded_events;
-    entity.folded_labels += with_label;
+    ++before.folded_events;
+    before.folded_labels += with_label;
     for (Index c = 0; with_label && c < channels_; ++c) {
-      entity.sums[static_cast<std::size_t>(c)] += static_cast<double>(labels[c]);
+      before.sums()[c] += static_cast<double>(labels[c]);
     }
-    return;
+    return before;
   }
-  auto& times = entity.times;
-  const double latest = times.empty() ? time : std::max(time, times.back());
-  if (time < latest - longest_window_ && entity.folded_events > 0 && time < times.front()) {
-    ++entity.folded_events;
-    entity.exact_from = latest;
-    entity.decayed_events.add_folded(options_.half_lives, 1, time, [](std::size_t) { return 1.0; });
-    update_decayed_events(entity, 0);
-  } else {
-    const auto place = times.insert(std::upper_bound(times.begin(), times.end(), time), time);
-    update_decayed_events(entity, static_cast<std::size_t>(place - times.begin()));
-  }
-  if (with_label) add_label(entity, time, labels, base, latest);
-  if (times.size() >= entity.fold_at || entity.label_times.size() >= entity.fold_at) fold(entity);
+  Entity& entity = index_.with_room(before, true, with_label);
+  add_event(entity, time);
+  if (with_label) add_label(entity, time, labels, base, entity.event_times().back());
+  fold_excess(entity);
+  return entity;
 }
 
-void EntityMemory::fold(Entity& entity) const {
-  auto& times = entity.times;
-  auto& label_times = entity.label_times;
+void EntityMemory::fold_excess(Entity& entity) const {
+  if (entity.events < entity.fold_at && entity.labels < entity.fold_at) return;
+  const std::span<const double> times = entity.event_times();
+  const std::span<const double> label_times = entity.label_times();
   const double latest = times.back();
   const double delay = options_.label_delay;
   // The newest event before the latest stays: at the latest time itself it is the last one seen.
@@ -239,54 +269,41 @@ void EntityMemory::fold(Entity& entity) const {
       label_times.begin();
   const auto labels = std::min(outside, std::max<std::ptrdiff_t>(0, known - options_.memory));
   if (events > 0 || labels > 0) {
-    const std::size_t half_lives = options_.half_lives.size();
-    entity.decayed_events.fold(times, half_lives, static_cast<std::size_t>(events));
-    entity.decayed_labels.fold(label_times, half_lives * static_cast<std::size_t>(channels_ + 1),
-                               static_cast<std::size_t>(labels));
-    if (options_.base_outputs) {
-      entity.base.erase(entity.base.begin(), entity.base.begin() + labels * channels_);
-      entity.beyond.erase(entity.beyond.begin(), entity.beyond.begin() + labels * channels_);
+    if (events > 0 && !options_.half_lives.empty()) {
+      entity.events_until = times[static_cast<std::size_t>(events) - 1];
     }
-    times.erase(times.begin(), times.begin() + events);
-    label_times.erase(label_times.begin(), label_times.begin() + labels);
-    entity.labels.erase(entity.labels.begin(), entity.labels.begin() + labels * channels_);
-    entity.sums.erase(entity.sums.begin(), entity.sums.begin() + labels * channels_);
+    if (labels > 0 && !options_.half_lives.empty()) {
+      entity.labels_until = label_times[static_cast<std::size_t>(labels) - 1];
+    }
+    entity.erase_front(static_cast<std::size_t>(events), static_cast<std::size_t>(labels));
     entity.folded_events += events;
     entity.folded_labels += labels;
     entity.exact_from = latest;
   }
   // Doubling keeps the cost of folding constant per event.
-  entity.fold_at = std::max<std::size_t>(32, 2 * std::max(times.size(), label_times.size()));
-}
-
-void EntityMemory::touch(EntityKey key, Entity& entity, double latest) {
-  if (latest <= entity.latest) return;
-  if (options_.max_entities > 0) {
-    by_age_.erase({entity.latest, key});
-    by_age_.insert({latest, key});
-  }
-  entity.latest = latest;
+  entity.fold_at =
+      std::max<std::uint64_t>(32, 2 * std::uint64_t{std::max(entity.events, entity.labels)});
 }
 
 void EntityMemory::forget_excess() {
   while (options_.max_entities > 0 && size() > options_.max_entities) {
-    const EntityKey key = by_age_.begin()->second;
-    by_age_.erase(by_age_.begin());
-    const std::size_t at = index_.at(key);
-    index_.erase(key);
-    if (at + 1 < entities_.size()) {
-      // The last one moves into the gap.
-      entities_[at] = std::move(entities_.back());
-      index_.at(entities_[at].key) = at;
+    std::pop_heap(by_age_.begin(), by_age_.end(), std::greater<>());
+    auto& [latest, key] = by_age_.back();
+    const double now = index_.find(key)->latest;
+    if (latest < now) {
+      latest = now;
+      std::push_heap(by_age_.begin(), by_age_.end(), std::greater<>());
+    } else {
+      index_.erase(key);
+      by_age_.pop_back();
     }
-    entities_.pop_back();
   }
 }
 
 void EntityMemory::observe_row(EntityKey key, double time, const float* labels, const float* base) {
   Entity& entity = find_or_add(key);
+  entity.latest = std::max(entity.latest, options_.timed ? time : ++observations_);
   add(entity, time, labels, base);
-  touch(key, entity, options_.timed ? time : ++observations_);
 }
 
 void EntityMemory::observe(EntityKey key, double time, const float* labels, const float* base) {
@@ -301,7 +318,9 @@ void EntityMemory::observe(EntityKey key, double time, const float* labels, cons
 
 Index EntityMemory::retained() const {
   std::size_t total = 0;
-  for (const Entity& entity : entities_) total += entity.times.size() + entity.label_times.size();
+  index_.for_each([&](const Entity& entity) {
+    total += std::size_t{entity.events} + std::size_t{entity.labels};
+  });
   return static_cast<Index>(total);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "ecseq/core/error.hpp"
@@ -61,8 +62,11 @@ void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
                                             static_cast<std::int64_t>(options_.half_lives.size())};
   if (!options_.half_lives.empty()) file.doubles[prefix + "half_lives"] = options_.half_lives;
 
-  std::vector<std::pair<EntityKey, std::size_t>> order(index_.begin(), index_.end());
-  std::sort(order.begin(), order.end());
+  std::vector<const Entity*> order;
+  order.reserve(index_.size());
+  index_.for_each([&](const Entity& entity) { order.push_back(&entity); });
+  std::sort(order.begin(), order.end(),
+            [](const Entity* a, const Entity* b) { return a->key < b->key; });
   auto& keys = file.integers[prefix + "keys"];
   auto& folded = file.integers[prefix + "folded"];  // events, labels
   auto& events = file.integers[prefix + "events"];
@@ -74,20 +78,23 @@ void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
   auto& label_times = file.doubles[prefix + "label_times"];
   std::vector<float> values;
   std::vector<float> base;
-  for (const auto& [key, at] : order) {
-    const Entity& entity = entities_[at];
-    keys.push_back(std::bit_cast<std::int64_t>(key));
-    folded.push_back(entity.folded_events);
-    folded.push_back(entity.folded_labels);
-    events.push_back(static_cast<std::int64_t>(entity.times.size()));
-    labels.push_back(static_cast<std::int64_t>(entity.label_times.size()));
-    fold_at.push_back(static_cast<std::int64_t>(entity.fold_at));
-    exact_from.push_back(entity.exact_from);
-    folded_sums.insert(folded_sums.end(), entity.sums.begin(), entity.sums.begin() + channels_);
-    event_times.insert(event_times.end(), entity.times.begin(), entity.times.end());
-    label_times.insert(label_times.end(), entity.label_times.begin(), entity.label_times.end());
-    values.insert(values.end(), entity.labels.begin(), entity.labels.end());
-    base.insert(base.end(), entity.base.begin(), entity.base.end());
+  const auto channels = static_cast<std::size_t>(channels_);
+  const auto append = [](auto& to, const auto* from, std::size_t count) {
+    to.insert(to.end(), from, from + count);
+  };
+  for (const Entity* const entity : order) {
+    keys.push_back(std::bit_cast<std::int64_t>(entity->key));
+    folded.push_back(entity->folded_events);
+    folded.push_back(entity->folded_labels);
+    events.push_back(static_cast<std::int64_t>(entity->events));
+    labels.push_back(static_cast<std::int64_t>(entity->labels));
+    fold_at.push_back(static_cast<std::int64_t>(entity->fold_at));
+    exact_from.push_back(entity->exact_from);
+    append(folded_sums, entity->sums(), channels);
+    append(event_times, entity->event_times().data(), entity->events);
+    append(label_times, entity->label_times().data(), entity->labels);
+    append(values, entity->label_values(), entity->labels * channels);
+    if (options_.base_outputs) append(base, entity->base(), entity->labels * channels);
   }
   file.floats[prefix + "label_values"] = Eigen::Map<const Matrix<float>>(
       values.data(), static_cast<Index>(label_times.size()), channels_);
@@ -97,55 +104,51 @@ void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
   }
   if (!options_.timed) {
     auto& latest = file.doubles[prefix + "latest"];
-    for (const auto& [key, at] : order) latest.push_back(entities_[at].latest);
+    for (const Entity* const entity : order) latest.push_back(entity->latest);
   }
   if (options_.half_lives.empty()) return;
   const std::size_t half_lives = options_.half_lives.size();
   auto& until = file.doubles[prefix + "decayed_until"];  // events, labels
   auto& decayed_events = file.doubles[prefix + "decayed_events"];
   auto& decayed_labels = file.doubles[prefix + "decayed_labels"];
-  const auto append = [](std::vector<double>& to, const std::vector<double>& more) {
-    to.insert(to.end(), more.begin(), more.end());
-  };
-  for (const auto& [key, at] : order) {
-    const Entity& entity = entities_[at];
-    until.push_back(entity.decayed_events.folded_until());
-    until.push_back(entity.decayed_labels.folded_until());
-    append(decayed_events, entity.decayed_events.folded(half_lives));
-    append(decayed_labels,
-           entity.decayed_labels.folded(half_lives * static_cast<std::size_t>(channels_ + 1)));
+  for (const Entity* const entity : order) {
+    until.push_back(entity->events_until);
+    until.push_back(entity->labels_until);
+    append(decayed_events, entity->decayed_events(), half_lives);
+    append(decayed_labels, entity->decayed_labels(), half_lives * (channels + 1));
   }
 }
 
 /// The sums of what was folded; everything later is added up again, in the same order.
-void EntityMemory::load_decayed(const io::TensorFile& file, const std::string& prefix) {
+void EntityMemory::load_decayed(const io::TensorFile& file, const std::string& prefix,
+                                std::span<Entity* const> entities) const {
   if (options_.half_lives.empty()) return;
-  const std::size_t n = entities_.size();
+  const std::size_t n = entities.size();
   const std::size_t half_lives = options_.half_lives.size();
   const std::size_t columns = half_lives * static_cast<std::size_t>(channels_ + 1);
   const auto& until = require(file.doubles, prefix + "decayed_until", 2 * n);
   const auto& events = require(file.doubles, prefix + "decayed_events", n * half_lives);
   const auto& labels = require(file.doubles, prefix + "decayed_labels", n * columns);
-  const auto part = [](const std::vector<double>& all, std::size_t i, std::size_t size,
-                       const std::string& name) {
-    const auto first = all.begin() + static_cast<std::ptrdiff_t>(i * size);
-    std::vector<double> out(first, first + static_cast<std::ptrdiff_t>(size));
-    for (const double sum : out) expect(std::isfinite(sum), name, "a sum is not finite");
-    return out;
+  const auto copy_part = [](const std::vector<double>& all, std::size_t i, std::size_t size,
+                            const std::string& name, double* to) {
+    for (std::size_t j = 0; j < size; ++j) {
+      to[j] = all[i * size + j];
+      expect(std::isfinite(to[j]), name, "a sum is not finite");
+    }
   };
   for (std::size_t i = 0; i < n; ++i) {
-    Entity& entity = entities_[i];
+    Entity& entity = *entities[i];
     for (const bool of_labels : {false, true}) {
-      const auto& times = of_labels ? entity.label_times : entity.times;
+      const std::span<const double> times = of_labels ? entity.label_times() : entity.event_times();
       const double at = until[2 * i + of_labels];
       expect(!std::isnan(at) && (times.empty() || at <= times.front()) &&
                  at < std::numeric_limits<double>::infinity(),
              prefix + "decayed_until", "a time is impossible");
     }
-    entity.decayed_events.set_folded(until[2 * i],
-                                     part(events, i, half_lives, prefix + "decayed_events"));
-    entity.decayed_labels.set_folded(until[2 * i + 1],
-                                     part(labels, i, columns, prefix + "decayed_labels"));
+    entity.events_until = until[2 * i];
+    entity.labels_until = until[2 * i + 1];
+    copy_part(events, i, half_lives, prefix + "decayed_events", entity.decayed_events());
+    copy_part(labels, i, columns, prefix + "decayed_labels", entity.decayed_labels());
     update_decayed_events(entity, 0);
     update_decayed_labels(entity, 0);
   }
@@ -242,13 +245,20 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
     return std::is_sorted(begin, end) &&
            std::all_of(begin, end, [](double time) { return std::isfinite(time); });
   };
-  auto event = event_times.begin();
-  auto label = label_times.begin();
+  const double* event = event_times.data();
+  const double* label = label_times.data();
   const float* value = values.data();
   const float* base_value = base.data();
-  memory.entities_.reserve(n);
+  std::vector<Entity*> entities;
+  entities.reserve(n);
   for (std::size_t i = 0; i < n; ++i) {
-    Entity entity;
+    const auto key = std::bit_cast<EntityKey>(keys[i]);
+    expect(key != kNoEntity && !memory.knows(key), prefix + "keys",
+           "a key is zero or appears twice");
+    const auto n_events = static_cast<std::size_t>(events[i]);
+    const auto n_labels = static_cast<std::size_t>(labels[i]);
+    Entity& entity = memory.index_.find_or_add(key, n_events, n_labels);
+    entities.push_back(&entity);
     entity.folded_events = folded[2 * i];
     entity.folded_labels = folded[2 * i + 1];
     entity.exact_from = exact_from[i];
@@ -257,58 +267,57 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
                entity.folded_labels <= entity.folded_events + events[i],
            prefix + "folded", "counts are out of range");
     expect(!std::isnan(entity.exact_from), prefix + "exact_from", "a time is not a number");
-    entity.times.assign(event, event + events[i]);
-    entity.label_times.assign(label, label + labels[i]);
-    entity.labels.assign(value, value + labels[i] * memory.channels_);
+    expect(good_times(event, event + n_events), prefix + "event_times",
+           "times are not finite and increasing");
+    expect(good_times(label, label + n_labels), prefix + "label_times",
+           "times are not finite and increasing");
+    expect(options.timed ? n_events > 0 : n_events == 0 && n_labels == 0, prefix + "events",
+           "an entity's events do not fit the kind of memory");
+    entity.events = static_cast<std::uint32_t>(n_events);
+    entity.labels = static_cast<std::uint32_t>(n_labels);
+    std::copy_n(event, n_events, entity.event_times().data());
+    std::copy_n(label, n_labels, entity.label_times().data());
+    std::copy_n(value, n_labels * channels, entity.label_values());
     if (options.base_outputs) {
-      entity.base.assign(base_value, base_value + labels[i] * memory.channels_);
-      entity.beyond.resize(entity.base.size());
-      for (std::size_t at = 0; at < entity.base.size(); at += channels) {
-        memory.expect_beyond(&entity.labels[at], &entity.base[at], &entity.beyond[at]);
+      std::copy_n(base_value, n_labels * channels, entity.base());
+      for (std::size_t at = 0; at < n_labels * channels; at += channels) {
+        memory.expect_beyond(value + at, base_value + at, entity.beyond() + at);
       }
-      base_value += labels[i] * memory.channels_;
+      base_value += n_labels * channels;
     }
-    expect(good_times(entity.times.begin(), entity.times.end()), prefix + "event_times",
-           "times are not finite and increasing");
-    expect(good_times(entity.label_times.begin(), entity.label_times.end()), prefix + "label_times",
-           "times are not finite and increasing");
-    expect(options.timed ? !entity.times.empty() : entity.times.empty() && labels[i] == 0,
-           prefix + "events", "an entity's events do not fit the kind of memory");
-    entity.sums.assign(folded_sums.begin() + static_cast<std::ptrdiff_t>(i * channels),
-                       folded_sums.begin() + static_cast<std::ptrdiff_t>((i + 1) * channels));
-    for (const double sum : entity.sums) {
+    double* const sums = entity.sums();
+    for (std::size_t c = 0; c < channels; ++c) {
+      sums[c] = folded_sums[i * channels + c];
       // Sums of class labels lie between 0 and their number, up to rounding.
       const bool good =
           memory.task_ == Task::kRegression
-              ? std::isfinite(sum)
-              : sum >= -1e-6 && sum <= static_cast<double>(entity.folded_labels) + 1e-6;
+              ? std::isfinite(sums[c])
+              : sums[c] >= -1e-6 && sums[c] <= static_cast<double>(entity.folded_labels) + 1e-6;
       expect(good, prefix + "folded_sums", "a sum is impossible");
     }
-    for (const float y : entity.labels) {
-      entity.sums.push_back(entity.sums[entity.sums.size() - channels] + static_cast<double>(y));
+    for (std::size_t j = 0; j < n_labels * channels; ++j) {
+      sums[channels + j] = sums[j] + static_cast<double>(value[j]);
     }
-    entity.fold_at = static_cast<std::size_t>(fold_at[i]);
+    entity.fold_at = static_cast<std::uint64_t>(fold_at[i]);
     expect(fold_at[i] >= 32 && fold_at[i] <= (std::int64_t{1} << 40), prefix + "fold_at",
            "a size is out of range");
-    event += events[i];
-    label += labels[i];
-    value += labels[i] * memory.channels_;
-    const auto key = std::bit_cast<EntityKey>(keys[i]);
-    expect(key != kNoEntity && memory.index_.try_emplace(key, memory.entities_.size()).second,
-           prefix + "keys", "a key is zero or appears twice");
-    memory.entities_.push_back(std::move(entity));
-    Entity& added = memory.entities_.back();
-    added.key = key;
+    event += n_events;
+    label += n_labels;
+    value += n_labels * channels;
     if (ordered) {
       expect(latest[i] >= 1 && latest[i] <= 9007199254740992.0, prefix + "latest",
              "an observation's number is impossible");
       memory.observations_ = std::max(memory.observations_, latest[i]);
     }
-    if (ordered || options.timed) {
-      memory.touch(key, added, options.timed ? added.times.back() : latest[i]);
+    if (options.timed) {
+      entity.latest = entity.event_times().back();
+    } else if (ordered) {
+      entity.latest = latest[i];
     }
+    if (options.max_entities > 0) memory.by_age_.emplace_back(entity.latest, key);
   }
-  memory.load_decayed(file, prefix);
+  std::make_heap(memory.by_age_.begin(), memory.by_age_.end(), std::greater<>());
+  memory.load_decayed(file, prefix, entities);
   return memory;
 }
 

@@ -141,7 +141,7 @@ Matrix<float> EntityMemory::replay(std::span<const EntityKey> keys, std::span<co
   std::vector<float> nothing;
   for (Index i = 0; i < batch.size(); ++i) {
     const auto row = static_cast<std::size_t>(i);
-    if (keys[row] == kNoEntity) answer(empty_, times[row], i, answers, nothing);
+    if (keys[row] == kNoEntity) answer(index_.nobody(), times[row], i, answers, nothing);
   }
   if (options_.max_entities > 0) {
     replay_by_time(batch, answers);
@@ -161,28 +161,26 @@ void EntityMemory::replay_by_entity(const Batch& batch, Answers& answers, int nu
   });
   const auto starts = starts_of(rows, [](const Row& a, const Row& b) { return a.key == b.key; });
   const std::size_t groups = starts.size() - 1;
-  std::vector<std::size_t> entity_of(groups);
   for (std::size_t g = 0; g < groups; ++g) {
     const std::span<const Row> group = run(rows, starts, g);
-    const EntityKey key = group.front().key;
-    touch(key, find_or_add(key), group.back().time);
-    entity_of[g] = index_.at(key);
+    Entity& entity = find_or_add(group.front().key);
+    entity.latest = std::max(entity.latest, group.back().time);
     latest_time_ = std::max(latest_time_, group.back().time);
   }
   std::vector<std::vector<float>> recent_of(groups);
   parallel_chunks(
       static_cast<Index>(groups), kGroupChunk, num_threads, [&](Index first, Index last) {
         for (auto g = static_cast<std::size_t>(first); g < static_cast<std::size_t>(last); ++g) {
-          Entity& entity = entities_[entity_of[g]];
           const std::span<const Row> group = run(rows, starts, g);
+          Entity* entity = index_.find(group.front().key);
           for (std::size_t begin = 0, end = 0; begin < group.size(); begin = end) {
             while (end < group.size() && group[end].time == group[begin].time) {
-              answer(entity, group[end].time, group[end].row, answers, recent_of[g]);
+              answer(*entity, group[end].time, group[end].row, answers, recent_of[g]);
               ++end;
             }
             for (std::size_t i = begin; i < end; ++i) {
               const Index row = group[i].row;
-              add(entity, group[i].time, batch.labels.row(row), batch.base_row(row));
+              entity = &add(*entity, group[i].time, batch.labels.row(row), batch.base_row(row));
             }
           }
         }
@@ -244,8 +242,8 @@ Matrix<float> EntityMemory::leave_one_out(std::span<const EntityKey> keys, Matri
       const bool self = key != kNoEntity;
       const bool own = self && labelled(labels.row(i));
       for (Index c = 0; c < channels_; ++c) {
-        others[static_cast<std::size_t>(c)] = entity.sums[static_cast<std::size_t>(c)] -
-                                              (own ? static_cast<double>(labels(i, c)) : 0.0);
+        others[static_cast<std::size_t>(c)] =
+            entity.sums()[c] - (own ? static_cast<double>(labels(i, c)) : 0.0);
       }
       const auto count = static_cast<double>(entity.folded_labels - own);
       write_untimed(static_cast<double>(entity.folded_events - self), count, others.data(),

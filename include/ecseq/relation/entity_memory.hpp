@@ -1,10 +1,9 @@
 #pragma once
 
 #include <limits>
-#include <set>
+#include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -12,8 +11,10 @@
 #include "ecseq/core/targets.hpp"
 #include "ecseq/io/safetensors.hpp"
 #include "ecseq/relation/decayed_sums.hpp"
+#include "ecseq/relation/entity_index.hpp"
 #include "ecseq/relation/entity_key.hpp"
 #include "ecseq/relation/entity_options.hpp"
+#include "ecseq/relation/entity_record.hpp"
 
 namespace ecseq::relation {
 
@@ -53,9 +54,10 @@ namespace ecseq::relation {
 /// labels can reach any more are folded into totals. Features are therefore exact for every t at
 /// or after the latest event observed of that entity, whatever the order in which events were
 /// observed; for an earlier t the totals may hold events later than t. Of an entity are kept, with
-/// C channels and H half-lives: about 400 bytes, 8 (1 + H) per event and
+/// C channels and H half-lives: about 150 bytes, 8 (1 + H) per event and
 /// 8 (1 + H) (1 + C) + 4 C (12 C with base outputs) per label; at most twice as many events and
-/// labels as can be reached, or 32.
+/// labels as can be reached, or 32; and room to grow, at most half as much again. The whole of it
+/// is one block of memory.
 ///
 /// The number of entities is bounded by `max_entities`: when there are more, the entity whose
 /// latest event is oldest is forgotten (of several the smallest key; untimed: the one observed
@@ -123,9 +125,9 @@ class EntityMemory {
   Matrix<float> leave_one_out(std::span<const EntityKey> keys, MatrixView<float> labels,
                               int num_threads = 1, Extras* extras = nullptr);
 
-  bool knows(EntityKey key) const { return index_.count(key) > 0; }
+  bool knows(EntityKey key) const { return key != kNoEntity && index_.contains(key); }
   /// Entities seen.
-  Index size() const { return static_cast<Index>(entities_.size()); }
+  Index size() const { return static_cast<Index>(index_.size()); }
   /// Of all observed events; minus infinity before the first and when untimed.
   double latest_time() const { return latest_time_; }
   /// Events and labels kept one by one, not in totals: what the memory costs.
@@ -137,25 +139,7 @@ class EntityMemory {
   static EntityMemory load(const io::TensorFile& file, const std::string& prefix);
 
  private:
-  /// One entity. The arrays hold what is not folded, sorted by time.
-  struct Entity {
-    EntityKey key = kNoEntity;
-    Index folded_events = 0;
-    Index folded_labels = 0;
-    /// Features at earlier times are not exact any more.
-    double exact_from = -std::numeric_limits<double>::infinity();
-    /// Time of the latest event; untimed, the number of the latest observation.
-    double latest = -std::numeric_limits<double>::infinity();
-    std::vector<double> times;        ///< [events]
-    std::vector<double> label_times;  ///< [labels]
-    std::vector<float> labels;        ///< [labels, channels]
-    std::vector<float> base;          ///< [labels, channels] with base_outputs: the base's outputs
-    std::vector<float> beyond;        ///< the same: label minus what the base expected
-    std::vector<double> sums;         ///< [labels + 1, channels]: totals before each label
-    DecayedSums decayed_events;       ///< one column
-    DecayedSums decayed_labels;       ///< labels, then the sum of each channel
-    std::size_t fold_at = 32;         ///< size of `times` or `label_times` that triggers a fold
-  };
+  using Entity = EntityRecord;
 
   // entity_features.cpp
   std::ptrdiff_t known_labels(const Entity& entity, double time) const;
@@ -174,15 +158,20 @@ class EntityMemory {
   Entity& find_or_add(EntityKey key);
   /// Adds one event of an entity that may be new.
   void observe_row(EntityKey key, double time, const float* labels, const float* base);
-  void touch(EntityKey key, Entity& entity, double latest);
   void forget_excess();
-  void add(Entity& entity, double time, const float* labels, const float* base) const;
+  /// Returns the entity, which may have moved.
+  Entity& add(Entity& entity, double time, const float* labels, const float* base);
+  void add_event(Entity& entity, double time) const;
   void add_label(Entity& entity, double time, const float* labels, const float* base,
                  double latest) const;
   void expect_beyond(const float* labels, const float* base, float* beyond) const;
+  DecayedSums<double> decayed_events(Entity& entity) const;
+  DecayedSums<double> decayed_labels(Entity& entity) const;
+  DecayedSums<const double> decayed_events(const Entity& entity) const;
+  DecayedSums<const double> decayed_labels(const Entity& entity) const;
   void update_decayed_events(Entity& entity, std::size_t first) const;
   void update_decayed_labels(Entity& entity, std::size_t first) const;
-  void fold(Entity& entity) const;
+  void fold_excess(Entity& entity) const;
   void check_time(double time) const;
   void check_labels(const float* labels, Index row) const;
   void check_base(const float* labels, const float* base, Index row) const;
@@ -196,7 +185,8 @@ class EntityMemory {
   void replay_by_entity(const Batch& batch, Answers& answers, int num_threads);
   void replay_by_time(const Batch& batch, Answers& answers);
   bool labelled(const float* labels) const;
-  void load_decayed(const io::TensorFile& file, const std::string& prefix);
+  void load_decayed(const io::TensorFile& file, const std::string& prefix,
+                    std::span<Entity* const> entities) const;
 
   EntityOptions options_;
   std::vector<double> prior_;
@@ -205,11 +195,11 @@ class EntityMemory {
   double unit_;                ///< seconds of the smallest age told apart
   double longest_window_ = 0;  ///< the longest finite one
   std::vector<int> last_;      ///< sizes of the newest parts of the label memory
-  Entity empty_;
-  std::vector<Entity> entities_;
-  std::unordered_map<EntityKey, std::size_t> index_;
-  /// (latest, key) of every entity, if their number is bounded.
-  std::set<std::pair<double, EntityKey>> by_age_;
+  EntityIndex index_;
+  /// If their number is bounded: a heap with (latest, key) of every entity, the smallest first, as
+  /// of when it was put there. `latest` may have grown since; whoever comes to the top is put back
+  /// at his true place before he is forgotten.
+  std::vector<std::pair<double, EntityKey>> by_age_;
   Index n_features_ = 0;
   double latest_time_;
   double observations_ = 0;  ///< untimed: so far

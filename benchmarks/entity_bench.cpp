@@ -1,0 +1,163 @@
+// A random one of a million resident entities, asked and told of an event: what an online service
+// does for every event. Medians and tails of single calls, in nanoseconds, without the clock's own
+// cost. One thread; pin it.
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include "ecseq/core/rng.hpp"
+#include "ecseq/relation/entity_memory.hpp"
+
+namespace {
+
+using namespace ecseq;
+using relation::EntityKey;
+using relation::EntityMemory;
+
+constexpr double kDay = 86400;
+constexpr double kBegin = 1.7e9;  // seconds since 1970
+constexpr double kEnd = kBegin + 60 * kDay;
+constexpr Index kEntities = 1'000'000;
+
+relation::EntityOptions options() {
+  relation::EntityOptions out;
+  out.by = "card";
+  out.memory = 24;
+  out.windows = {kDay, 7 * kDay, 30 * kDay};
+  out.label_delay = 7 * kDay;
+  out.base_outputs = true;
+  return out;
+}
+
+EntityKey key_of(Index i) { return relation::entity_key(i); }
+
+/// `entities` with 5 to 40 labelled events each in 60 days, remembered in the order of time.
+EntityMemory resident(Index entities) {
+  EntityMemory memory(options(), {0.05});
+  Rng rng(1);
+  std::vector<int> events(static_cast<std::size_t>(entities));
+  for (int& n : events) n = 5 + static_cast<int>(rng.below(36));
+  for (int round = 0; round < 40; ++round) {
+    for (Index i = 0; i < entities; ++i) {
+      const int n = events[static_cast<std::size_t>(i)];
+      if (round >= n) continue;
+      const float label = rng.uniform() < 0.1 ? 1.0f : 0.0f;
+      const auto base = static_cast<float>(rng.normal());
+      memory.observe(key_of(i), kBegin + (kEnd - kBegin) * (round + rng.uniform()) / n, &label,
+                     &base);
+    }
+  }
+  return memory;
+}
+
+EntityMemory& million() {
+  static EntityMemory memory = resident(kEntities);
+  return memory;
+}
+
+/// Times of single calls.
+class Latencies {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Latencies() : clock_cost_(cost_of_clock()) { nanoseconds_.reserve(1 << 22); }
+  template <class Call>
+  void measure(benchmark::State& state, Call call) {
+    const auto begin = Clock::now();
+    call();
+    const double taken = between(begin, Clock::now());
+    nanoseconds_.push_back(std::max(0.0, taken - clock_cost_));
+    state.SetIterationTime(nanoseconds_.back() * 1e-9);
+  }
+  void report(benchmark::State& state) {
+    state.counters["p50_ns"] = quantile(0.5);
+    state.counters["p99_ns"] = quantile(0.99);
+  }
+
+ private:
+  static double between(Clock::time_point begin, Clock::time_point end) {
+    return std::chrono::duration<double, std::nano>(end - begin).count();
+  }
+  static double cost_of_clock() {
+    std::vector<double> empty(10'001);
+    for (double& ns : empty) {
+      const auto begin = Clock::now();
+      ns = between(begin, Clock::now());
+    }
+    std::nth_element(empty.begin(), empty.begin() + 5'000, empty.end());
+    return empty[5'000];
+  }
+  double quantile(double q) {
+    const auto at = static_cast<std::ptrdiff_t>(q * static_cast<double>(nanoseconds_.size() - 1));
+    std::nth_element(nanoseconds_.begin(), nanoseconds_.begin() + at, nanoseconds_.end());
+    return nanoseconds_[static_cast<std::size_t>(at)];
+  }
+
+  double clock_cost_;
+  std::vector<double> nanoseconds_;
+};
+
+void features_of_random(benchmark::State& state) {
+  EntityMemory& memory = million();
+  std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
+  Rng rng(2);
+  Latencies latencies;
+  for (auto _ : state) {
+    const EntityKey key = key_of(rng.below(kEntities));
+    latencies.measure(state, [&] { memory.features(key, kEnd, out.data()); });
+    benchmark::DoNotOptimize(out.data());
+  }
+  latencies.report(state);
+}
+
+/// Argument: whether the label comes with the event.
+void features_and_observe_of_random(benchmark::State& state) {
+  EntityMemory& memory = million();
+  std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
+  Rng rng(3);
+  Latencies latencies;
+  double time = kEnd;
+  const bool labelled = state.range(0) != 0;
+  for (auto _ : state) {
+    const EntityKey key = key_of(rng.below(kEntities));
+    const float label = rng.uniform() < 0.1 ? 1.0f : 0.0f, base = -1;
+    time += 0.01;
+    latencies.measure(state, [&] {
+      memory.features(key, time, out.data());
+      memory.observe(key, time, labelled ? &label : nullptr, &base);
+    });
+    benchmark::DoNotOptimize(out.data());
+  }
+  latencies.report(state);
+}
+
+/// 100,000 rows of 5,000 entities. Argument: threads.
+void replay(benchmark::State& state) {
+  constexpr Index n = 100'000;
+  Rng rng(4);
+  std::vector<EntityKey> keys;
+  std::vector<double> times;
+  Matrix<float> labels(n, 1), base(n, 1);
+  for (Index i = 0; i < n; ++i) {
+    keys.push_back(key_of(rng.below(5'000)));
+    times.push_back(kBegin + (kEnd - kBegin) * rng.uniform());
+    labels(i, 0) = rng.uniform() < 0.1 ? 1.0f : 0.0f;
+    base(i, 0) = static_cast<float>(rng.normal());
+  }
+  for (auto _ : state) {
+    EntityMemory memory(options(), {0.05});
+    benchmark::DoNotOptimize(
+        memory.replay(keys, times, labels, base, static_cast<int>(state.range(0))).data());
+  }
+  state.SetItemsProcessed(state.iterations() * n);
+}
+
+BENCHMARK(features_of_random)->UseManualTime();
+BENCHMARK(features_and_observe_of_random)->Arg(0)->Arg(1)->UseManualTime();
+BENCHMARK(replay)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+}  // namespace
