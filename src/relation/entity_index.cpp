@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <limits>
 #include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace ecseq::relation {
 namespace {
@@ -14,16 +14,16 @@ constexpr std::size_t kFewestSlots = 16;
 
 }  // namespace
 
-EntityIndex::EntityIndex(EntityShape shape) : shape_(shape), pool_(new EntityPool) {
+EntityIndex::EntityIndex(EntityShape shape) : shape_(shape) {
   resize(kFewestSlots);
   nobody_ = create(0, 0);
 }
 
-EntityIndex::EntityIndex(const EntityIndex& other) : shape_(other.shape_), pool_(new EntityPool) {
+EntityIndex::EntityIndex(const EntityIndex& other) : shape_(other.shape_) {
   resize(other.slot_count_);
-  const auto copy_of = [&](EntityPool::Cell cell) {
+  const auto copy_of = [&](EntityCell cell) {
     const EntityRecord& from = *record(cell);
-    const EntityPool::Cell copy = create(from.event_capacity, from.label_capacity);
+    const EntityCell copy = create(from.event_capacity, from.label_capacity);
     from.copy_to(*record(copy));
     return copy;
   };
@@ -35,25 +35,25 @@ EntityIndex::EntityIndex(const EntityIndex& other) : shape_(other.shape_), pool_
   nobody_ = copy_of(other.nobody_);
 }
 
-EntityIndex::EntityIndex(EntityIndex&& other) noexcept = default;
+EntityIndex::~EntityIndex() {
+  for (std::size_t i = 0; i < slot_count_; ++i) release_cell(slots()[i].cell);
+  release_cell(nobody_);
+}
 
-EntityIndex& EntityIndex::operator=(EntityIndex other) noexcept {
+void EntityIndex::swap(EntityIndex& other) noexcept {
   std::swap(shape_, other.shape_);
-  std::swap(pool_, other.pool_);
   std::swap(slots_, other.slots_);
   std::swap(slot_count_, other.slot_count_);
   std::swap(shift_, other.shift_);
   std::swap(size_, other.size_);
   std::swap(nobody_, other.nobody_);
-  return *this;
 }
 
 void EntityIndex::resize(std::size_t slot_count) {
-  const LargeBytes old = std::move(slots_);
+  const TableBytes old = std::move(slots_);
   const Slot* const from = reinterpret_cast<const Slot*>(old.get());
   const std::size_t old_count = slot_count_;
-  slots_ = allocate_large(slot_count * sizeof(Slot));
-  std::memset(slots_.get(), 0, slot_count * sizeof(Slot));
+  slots_ = allocate_table(slot_count * sizeof(Slot));
   slot_count_ = slot_count;
   shift_ = 64 - std::countr_zero(slot_count);
   for (std::size_t i = 0; i < old_count; ++i) {
@@ -61,17 +61,17 @@ void EntityIndex::resize(std::size_t slot_count) {
   }
 }
 
-EntityPool::Cell EntityIndex::create(std::size_t events, std::size_t labels) {
+EntityCell EntityIndex::create(std::size_t events, std::size_t labels) {
   if (std::max(events, labels) > std::numeric_limits<std::uint32_t>::max()) {
     throw std::length_error("more than 2^32 events of one entity");
   }
-  const EntityPool::Cell cell = pool_->allocate(EntityRecord::bytes(shape_, events, labels));
+  const EntityCell cell = allocate_cell(EntityRecord::bytes(shape_, events, labels));
   // Of the part of the cell that is left over, events and labels get as many places each.
   const std::size_t one = EntityRecord::bytes(shape_, events + 1, labels + 1) -
                           EntityRecord::bytes(shape_, events, labels);
-  const std::size_t left = EntityPool::bytes(cell) - EntityRecord::bytes(shape_, events, labels);
+  const std::size_t left = size_of(cell) - EntityRecord::bytes(shape_, events, labels);
   const std::size_t more = events + labels == 0 ? 0 : left / one;
-  EntityRecord* const out = new (EntityPool::address(cell)) EntityRecord;
+  EntityRecord* const out = new (address(cell)) EntityRecord;
   out->shape = shape_;
   out->event_capacity = static_cast<std::uint32_t>(events + more);
   out->label_capacity = static_cast<std::uint32_t>(labels + more);
@@ -82,11 +82,11 @@ EntityPool::Cell EntityIndex::create(std::size_t events, std::size_t labels) {
 }
 
 EntityRecord& EntityIndex::grow(EntityRecord& from, bool event, bool label) {
-  const EntityPool::Cell cell =
+  const EntityCell cell =
       create(from.events + std::size_t{event}, from.labels + std::size_t{label});
   from.copy_to(*record(cell));
   Slot& of = slot(from.key);
-  pool_->release(of.cell);
+  release_cell(of.cell);
   of.cell = cell;
   return *record(cell);
 }
@@ -94,7 +94,7 @@ EntityRecord& EntityIndex::grow(EntityRecord& from, bool event, bool label) {
 EntityRecord& EntityIndex::find_or_add(EntityKey key, std::size_t events, std::size_t labels) {
   if (EntityRecord* const known = find(key)) return *known;
   if (4 * (size_ + 1) > 3 * slot_count_) resize(2 * slot_count_);
-  const EntityPool::Cell cell = create(events, labels);
+  const EntityCell cell = create(events, labels);
   record(cell)->key = key;
   slot(key) = {key, cell};
   ++size_;
@@ -104,7 +104,7 @@ EntityRecord& EntityIndex::find_or_add(EntityKey key, std::size_t events, std::s
 void EntityIndex::erase(EntityKey key) {
   Slot& of = slot(key);
   if (of.cell == 0) return;
-  pool_->release(of.cell);
+  release_cell(of.cell);
   --size_;
   // Those that were pushed past the gap move up, so that no search ends too early (Knuth, TAOCP 3,
   // 6.4, algorithm R).

@@ -316,6 +316,60 @@ void EntityMemory::observe(EntityKey key, double time, const float* labels, cons
   if (options_.timed) latest_time_ = std::max(latest_time_, time);
 }
 
+// Whether an event of that time may be among those of the entity.
+bool EntityMemory::has_event(const Entity& entity, double time) const {
+  if (!options_.timed) return true;
+  const std::span<const double> times = entity.event_times();
+  if (entity.folded_events > 0 && time < times.front()) return true;
+  return std::binary_search(times.begin(), times.end(), time);
+}
+
+bool EntityMemory::label(EntityKey key, double time, const float* labels, const float* base,
+                         std::optional<double> known_from) {
+  check_time(time);
+  if (known_from) check_time(*known_from);
+  if (!labelled(labels)) refuse("labels: expected the label of the event, got none");
+  check_labels(labels, -1);
+  check_base(labels, base, -1);
+  Entity* const before = key == kNoEntity ? nullptr : index_.find(key);
+  if (before == nullptr || !has_event(*before, time)) return false;
+  if (!options_.timed) {
+    ++before->folded_labels;
+    for (Index c = 0; c < channels_; ++c) before->sums()[c] += static_cast<double>(labels[c]);
+    return true;
+  }
+  double at = time;
+  if (known_from) {
+    // The latest time of an event whose label is known by then, whatever the rounding.
+    at = *known_from - options_.label_delay;
+    while (at + options_.label_delay > *known_from || at >= *known_from) {
+      at = std::nextafter(at, -kInfinity);
+    }
+  }
+  Entity& entity = index_.with_room(*before, false, true);
+  add_label(entity, at, labels, base, entity.event_times().back());
+  fold_excess(entity);
+  return true;
+}
+
+EntityMemory EntityMemory::empty_copy(std::size_t parts) const {
+  EntityOptions options = options_;
+  const auto n = static_cast<std::int64_t>(parts);
+  options.max_entities = (options.max_entities + n - 1) / n;
+  EntityMemory out(std::move(options), prior_, task_);
+  out.latest_time_ = latest_time_;
+  out.observations_ = observations_;
+  return out;
+}
+
+void EntityMemory::take(const Entity& entity) {
+  Entity& copy = index_.find_or_add(entity.key, entity.events, entity.labels);
+  entity.copy_to(copy);
+  if (options_.max_entities == 0) return;
+  by_age_.emplace_back(copy.latest, copy.key);
+  std::push_heap(by_age_.begin(), by_age_.end(), std::greater<>());
+}
+
 Index EntityMemory::retained() const {
   std::size_t total = 0;
   index_.for_each([&](const Entity& entity) {

@@ -49,24 +49,33 @@ void expect_cover(const std::vector<std::int64_t>& counts, std::size_t available
 }  // namespace
 
 void EntityMemory::save(io::TensorFile& file, const std::string& prefix) const {
+  const EntityMemory* const self = this;
+  save_parts({&self, 1}, options_.max_entities, file, prefix);
+}
+
+void EntityMemory::save_parts(std::span<const EntityMemory* const> parts, std::int64_t max_entities,
+                              io::TensorFile& file, const std::string& prefix) const {
+  double latest_time = latest_time_;
+  std::vector<const Entity*> order;
+  for (const EntityMemory* const part : parts) {
+    latest_time = std::max(latest_time, part->latest_time_);
+    part->index_.for_each([&](const Entity& entity) { order.push_back(&entity); });
+  }
+  std::sort(order.begin(), order.end(),
+            [](const Entity* a, const Entity* b) { return a->key < b->key; });
   file.metadata[prefix + "by"] = options_.by;
   file.metadata[prefix + "aggregator"] = options_.aggregator;
   file.integers[prefix + "options"] = {options_.memory, options_.timed ? 1 : 0,
                                        static_cast<std::int64_t>(task_)};
   file.doubles[prefix + "options_seconds"] = {options_.label_delay, options_.prior_strength,
-                                              latest_time_};
+                                              latest_time};
   file.doubles[prefix + "windows"] = options_.windows;
   file.doubles[prefix + "prior"] = prior_;
   file.integers[prefix + "more_options"] = {options_.base_outputs ? 1 : 0, options_.set ? 1 : 0,
-                                            options_.max_entities,
+                                            max_entities,
                                             static_cast<std::int64_t>(options_.half_lives.size())};
   if (!options_.half_lives.empty()) file.doubles[prefix + "half_lives"] = options_.half_lives;
 
-  std::vector<const Entity*> order;
-  order.reserve(index_.size());
-  index_.for_each([&](const Entity& entity) { order.push_back(&entity); });
-  std::sort(order.begin(), order.end(),
-            [](const Entity* a, const Entity* b) { return a->key < b->key; });
   auto& keys = file.integers[prefix + "keys"];
   auto& folded = file.integers[prefix + "folded"];  // events, labels
   auto& events = file.integers[prefix + "events"];

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <utility>
 
-#include "ecseq/relation/entity_pool.hpp"
+#include "ecseq/relation/entity_cell.hpp"
 #include "ecseq/relation/entity_record.hpp"
 
 namespace ecseq::relation {
@@ -16,9 +15,14 @@ class EntityIndex {
  public:
   explicit EntityIndex(EntityShape shape);
   EntityIndex(const EntityIndex& other);
-  EntityIndex(EntityIndex&& other) noexcept;
-  EntityIndex& operator=(EntityIndex other) noexcept;
-  ~EntityIndex() = default;
+  /// What is moved from may only be destroyed or assigned to.
+  EntityIndex(EntityIndex&& other) noexcept { swap(other); }
+  EntityIndex& operator=(EntityIndex other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~EntityIndex();
+  void swap(EntityIndex& other) noexcept;
 
   std::size_t size() const { return size_; }
   /// Of an entity without events.
@@ -26,7 +30,7 @@ class EntityIndex {
 
   /// Null where there is none. The whole record is on its way to the cache.
   EntityRecord* find(EntityKey key) const {
-    const EntityPool::Cell cell = slot(key).cell;
+    const EntityCell cell = slot(key).cell;
     fetch(cell);
     return cell == 0 ? nullptr : record(cell);
   }
@@ -59,18 +63,18 @@ class EntityIndex {
  private:
   struct Slot {
     EntityKey key;
-    EntityPool::Cell cell;  ///< 0: the slot is free
+    EntityCell cell;  ///< 0: the slot is free
   };
 
-  static EntityRecord* record(EntityPool::Cell cell) {
-    return reinterpret_cast<EntityRecord*>(EntityPool::address(cell));
+  static EntityRecord* record(EntityCell cell) {
+    return reinterpret_cast<EntityRecord*>(address(cell));
   }
-  static void fetch(EntityPool::Cell cell) {
-    constexpr std::size_t kMost = 32 * EntityPool::kLine;
+  static void fetch(EntityCell cell) {
+    constexpr std::size_t kMost = 32 * kCacheLine;
     if (cell == 0) return;
-    const std::byte* const begin = EntityPool::address(cell);
-    const std::size_t bytes = EntityPool::bytes(cell);
-    for (std::size_t at = 0; at < bytes && at < kMost; at += EntityPool::kLine) {
+    const std::byte* const begin = address(cell);
+    const std::size_t bytes = size_of(cell);
+    for (std::size_t at = 0; at < bytes && at < kMost; at += kCacheLine) {
       __builtin_prefetch(begin + at);
     }
   }
@@ -85,16 +89,15 @@ class EntityIndex {
     return slots()[at];
   }
   void resize(std::size_t slot_count);
-  EntityPool::Cell create(std::size_t events, std::size_t labels);
+  EntityCell create(std::size_t events, std::size_t labels);
   EntityRecord& grow(EntityRecord& record, bool event, bool label);
 
   EntityShape shape_;
-  std::unique_ptr<EntityPool> pool_;
-  LargeBytes slots_;
+  TableBytes slots_;
   std::size_t slot_count_ = 0;
   int shift_ = 0;
   std::size_t size_ = 0;
-  EntityPool::Cell nobody_ = 0;
+  EntityCell nobody_ = 0;
 };
 
 }  // namespace ecseq::relation

@@ -98,6 +98,23 @@ class EntityMemory {
   /// label outside [0, 1].
   void observe(EntityKey key, double time, const float* labels, const float* base = nullptr);
 
+  /// The label of an event that was observed at `time` without one: from now on features are what
+  /// they would be had it come with the event. (Of labels of equal time the order is that in which
+  /// they came; and once events were folded into totals, sums of fractional labels may differ in
+  /// their last bit.) labels, base: as for `observe`, but needed.
+  /// known_from: the moment from which it is known; unless given, label_delay after the event. The
+  /// label is then kept as that of an event label_delay before.
+  /// False, without effect, where the entity has no such event (any more): it never was, or was
+  /// forgotten with the entity. Of an event old enough to be folded this cannot be told; the label
+  /// is then taken. Throws InvalidArgument as `observe`.
+  bool label(EntityKey key, double time, const float* labels, const float* base = nullptr,
+             std::optional<double> known_from = {});
+
+  /// No effect but on caches, to be called some time before the entity is asked for: first of where
+  /// it is found, then, for which that is read, of itself.
+  void prefetch_index(EntityKey key) const { index_.prefetch_slot(key); }
+  void prefetch_entity(EntityKey key) const { index_.prefetch_record(key); }
+
   /// The features of each row as they would have been, then all rows observed: rows of equal time
   /// never see each other. Any order of rows; same order of results.
   /// keys, times: [n]; labels: [n, channels]; base: [n, channels] with `base_outputs`, else empty;
@@ -133,10 +150,23 @@ class EntityMemory {
   /// Events and labels kept one by one, not in totals: what the memory costs.
   Index retained() const;
 
+  /// The entities spread over memories of the same options, that of a key in part(key). With
+  /// max_entities, each is bound to its even share, rounded up.
+  template <class Part>
+  std::vector<EntityMemory> split(std::size_t parts, Part part) const {
+    std::vector<EntityMemory> out(parts, empty_copy(parts));
+    index_.for_each([&](const Entity& entity) { out[part(entity.key)].take(entity); });
+    for (EntityMemory& memory : out) memory.forget_excess();
+    return out;
+  }
+
   /// Adds tensors and metadata whose names begin with `prefix`. Features after `load` are
   /// bit-identical. `load` throws FileError where something is missing or inconsistent.
   void save(io::TensorFile& file, const std::string& prefix) const;
   static EntityMemory load(const io::TensorFile& file, const std::string& prefix);
+  /// As `save`, of the entities of all parts of one memory that was `split`, bounded as that was.
+  void save_parts(std::span<const EntityMemory* const> parts, std::int64_t max_entities,
+                  io::TensorFile& file, const std::string& prefix) const;
 
  private:
   using Entity = EntityRecord;
@@ -155,6 +185,9 @@ class EntityMemory {
   Index recent(const Entity& entity, double time, std::vector<float>& rows) const;
 
   const Entity& find(EntityKey key) const;
+  bool has_event(const Entity& entity, double time) const;
+  EntityMemory empty_copy(std::size_t parts) const;
+  void take(const Entity& entity);
   Entity& find_or_add(EntityKey key);
   /// Adds one event of an entity that may be new.
   void observe_row(EntityKey key, double time, const float* labels, const float* base);

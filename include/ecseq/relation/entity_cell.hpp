@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+namespace ecseq::relation {
+
+/// A piece of memory that begins at a cache line, which leaves the lowest six bits of its address
+/// for its size: whoever holds a cell can fetch the whole of it at once. Owned by hand.
+using EntityCell = std::uintptr_t;  ///< 0 = none
+
+constexpr std::size_t kCacheLine = 64;
+
+inline std::byte* address(EntityCell cell) {
+  return reinterpret_cast<std::byte*>(cell & ~static_cast<EntityCell>(kCacheLine - 1));
+}
+
+/// Cells have 128, 192, 256, 384, 512, 768, ... bytes.
+constexpr std::size_t cell_bytes(std::size_t kind) {
+  return (kind % 2 == 0 ? 2 * kCacheLine : 3 * kCacheLine) << (kind / 2);
+}
+inline std::size_t size_of(EntityCell cell) { return cell_bytes(cell & (kCacheLine - 1)); }
+
+/// At least `bytes`, at most half as many again (or 128). Throws std::bad_alloc.
+EntityCell allocate_cell(std::size_t bytes);
+inline void release_cell(EntityCell cell) { std::free(address(cell)); }
+
+/// Memory for a table of many megabytes that is read at random: on Linux in pages of 2 MB where
+/// the system lends them, so that an access costs one miss and not a second one for its address.
+struct FreeBytes {
+  void operator()(std::byte* bytes) const { std::free(bytes); }
+};
+using TableBytes = std::unique_ptr<std::byte, FreeBytes>;
+/// Zeros. Throws std::bad_alloc.
+TableBytes allocate_table(std::size_t bytes);
+
+}  // namespace ecseq::relation
