@@ -5,6 +5,11 @@
 #include <new>
 
 namespace ecseq::serving {
+namespace {
+
+constexpr std::size_t kFirstSlab = kHugePage / 4;
+
+}  // namespace
 
 BlockSlabs::BlockSlabs(std::size_t block_size)
     : block_size_(block_size),
@@ -18,7 +23,7 @@ Place BlockSlabs::take() {
     free_ = owner(place).newer;
     return place;
   }
-  if (slabs_.empty() || used_ + stride_ > kHugePage) add_slab();
+  if (slabs_.empty() || used_ + stride_ > slabs_.back().size()) add_slab();
   const std::size_t place = (slabs_.size() - 1) * kLines + used_ / kCacheLine;
   used_ += stride_;
   return static_cast<Place>(place);
@@ -31,11 +36,17 @@ void BlockSlabs::give_back(Place place) noexcept {
 
 void BlockSlabs::add_slab() {
   if (end() + kLines - 1 > std::numeric_limits<Place>::max()) throw std::bad_alloc();
-  slabs_.emplace_back(kHugePage);
+  // Small pages are taken one by one as they are touched: a store of few users stays small.
+  const std::size_t smallest = std::max(kFirstSlab, stride_);
+  slabs_.emplace_back(slabs_.empty() ? smallest : kHugePage);
+  slabs_.back().prefer_huge();
   used_ = 0;
-  // The first slab takes small pages as they are touched, so that a store of few users is small.
-  if (slabs_.size() == 2) slabs_.front().prefer_huge();
-  if (slabs_.size() >= 2) slabs_.back().prefer_huge();
+}
+
+std::size_t BlockSlabs::bytes() const {
+  std::size_t sum = 0;
+  for (const Pages& slab : slabs_) sum += slab.size();
+  return sum;
 }
 
 void BlockSlabs::prefetch(Place place) const {

@@ -21,7 +21,7 @@ struct BlockOwner {
   Place older;
 };
 
-/// Equal blocks in slabs of one huge page. A block never moves.
+/// Equal blocks in slabs of one huge page, the first slab being smaller. A block never moves.
 class BlockSlabs {
  public:
   explicit BlockSlabs(std::size_t block_size);
@@ -36,7 +36,7 @@ class BlockSlabs {
 
   /// Places so far are below.
   std::size_t end() const { return slabs_.size() * kLines; }
-  std::size_t bytes() const { return slabs_.size() * kHugePage; }
+  std::size_t bytes() const;
   /// The whole block at once, which the processor would find out line by line.
   void prefetch(Place place) const;
 
