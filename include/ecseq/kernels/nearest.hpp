@@ -198,6 +198,30 @@ inline float top_threshold(const float* scores, Index padded, Index k) {
   return threshold;
 }
 
+/// Of one vector of scores those that are not below the threshold, one after the other, and where
+/// they stand; returns how many. What follows them is written too, up to a whole vector.
+ECSEQ_INLINE Index keep_reaching(const float* scores, Vec<float> threshold, std::int32_t first,
+                                 float* found, std::int32_t* at) {
+  const Vec<float> x = load(scores);
+  const unsigned lanes = ~greater_lanes(threshold, x) & ((1U << kLanes<float>)-1);
+#if defined(__AVX512F__)
+  const __m512i numbers =
+      _mm512_add_epi32(_mm512_set1_epi32(first),
+                       _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+  const auto mask = static_cast<__mmask16>(lanes);
+  _mm512_storeu_ps(found, _mm512_maskz_compress_ps(mask, (__m512)x));
+  _mm512_storeu_si512(at, _mm512_maskz_compress_epi32(mask, numbers));
+#else
+  Index count = 0;
+  for (unsigned left = lanes; left != 0; left &= left - 1, ++count) {
+    const int lane = __builtin_ctz(left);
+    found[count] = scores[lane];
+    at[count] = first + lane;
+  }
+#endif
+  return __builtin_popcount(lanes);
+}
+
 }  // namespace detail
 
 /// The k highest of scores[0 .. padded), highest first, lower index first on ties. k >= 1 and at
@@ -211,20 +235,16 @@ inline void select_top(const float* scores, Index padded, Index k, float* top,
   constexpr Index kWidth = kLanes<float>;
   if (k > detail::kMaxima * kWidth) return detail::insert_top(scores, padded, k, top, index);
   const Vec<float> threshold = broadcast(detail::top_threshold(scores, padded, k));
-  alignas(kVectorBytes) float found[detail::kCandidates];
-  std::int32_t at[detail::kCandidates];
+  // Whole vectors are stored at the end of what was found so far.
+  alignas(kVectorBytes) float found[detail::kCandidates + kWidth];
+  std::int32_t at[detail::kCandidates + kWidth];
   Index count = 0;
   for (Index p = 0; p < padded; p += kWidth) {
-    // Those not below: NaN, which no comparison holds for, would be one, but scores have none.
-    unsigned lanes = ~greater_lanes(threshold, load(scores + p)) & ((1U << kWidth) - 1);
-    if (count + __builtin_popcount(lanes) > detail::kCandidates) {
+    if (count > detail::kCandidates - kWidth) {
       return detail::insert_top(scores, padded, k, top, index);
     }
-    for (; lanes != 0; lanes &= lanes - 1) {
-      at[count] = static_cast<std::int32_t>(p + __builtin_ctz(lanes));
-      found[count] = scores[at[count]];
-      ++count;
-    }
+    count += detail::keep_reaching(scores + p, threshold, static_cast<std::int32_t>(p),
+                                   found + count, at + count);
   }
   for (Index i = count; i % kWidth != 0; ++i) found[i] = std::numeric_limits<float>::lowest();
   float ordered[detail::kCandidates];
