@@ -10,61 +10,15 @@ namespace {
 
 constexpr Index kRowChunk = 64;
 
-/// Turns the members' features [length, f] and evidence [length, channels + 1] into a row.
-/// nobody: [f], the features of an entity never seen.
-void aggregate(Eigen::Ref<const Matrix<float>> features, Eigen::Ref<const Matrix<double>> evidence,
-               const float* nobody, float* out) {
-  const Index members = features.rows(), width = features.cols();
-  const Index channels = evidence.cols() - 1;
-  const double count = static_cast<double>(members);
-  for (Index j = 0; j < width; ++j) {
-    if (members == 0) {
-      out[j] = out[width + j] = nobody[j];
-      continue;
-    }
-    double sum = 0;
-    float largest = features(0, j);
-    for (Index i = 0; i < members; ++i) {
-      sum += static_cast<double>(features(i, j));
-      largest = std::max(largest, features(i, j));
-    }
-    out[j] = static_cast<float>(sum / count);
-    out[width + j] = largest;
-  }
-  out += 2 * width;
-  Index unlabelled = 0;
-  for (Index i = 0; i < members; ++i) unlabelled += evidence(i, channels) == 0;
-  for (Index c = 0; c < channels; ++c) {
-    double sum = 0;
-    double smallest = members == 0 ? 0 : evidence(0, c);
-    for (Index i = 0; i < members; ++i) {
-      sum += evidence(i, c);
-      smallest = std::min(smallest, evidence(i, c));
-    }
-    *out++ = static_cast<float>(smallest);
-    *out++ = static_cast<float>(sum);
-    *out++ = static_cast<float>(members == 0 ? 0 : sum / count);
-  }
-  *out++ = static_cast<float>(std::log1p(count));
-  *out++ = static_cast<float>(members == 0 ? 0 : static_cast<double>(unlabelled) / count);
-}
-
-std::vector<float> features_of_nobody(const EntityMemory& memory) {
-  std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
-  memory.features(kNoEntity, 0, out.data());
-  return out;
-}
-
 Matrix<float> aggregate_all(const EntityMemory& memory, const EntitySets& sets,
                             const Matrix<float>& features, const Matrix<double>& evidence,
                             int num_threads) {
-  const std::vector<float> nobody = features_of_nobody(memory);
   Matrix<float> out(sets.size(), set_feature_count(memory));
   parallel_chunks(sets.size(), kRowChunk, num_threads, [&](Index first, Index last) {
     for (Index i = first; i < last; ++i) {
       const Index begin = sets.offsets[static_cast<std::size_t>(i)];
-      aggregate(features.middleRows(begin, sets.length(i)),
-                evidence.middleRows(begin, sets.length(i)), nobody.data(), out.row(i).data());
+      aggregate_set(memory, features.middleRows(begin, sets.length(i)),
+                    evidence.middleRows(begin, sets.length(i)), out.row(i).data());
     }
   });
   return out;
@@ -116,6 +70,43 @@ std::vector<std::string> set_feature_names(const EntityMemory& memory) {
   return names;
 }
 
+void aggregate_set(const EntityMemory& memory, Eigen::Ref<const Matrix<float>> features,
+                   Eigen::Ref<const Matrix<double>> evidence, float* out) {
+  const Index members = features.rows(), width = features.cols();
+  const Index channels = evidence.cols() - 1;
+  const double count = static_cast<double>(members);
+  if (members == 0) {
+    memory.features(kNoEntity, 0, out);
+    std::copy_n(out, width, out + width);
+  }
+  for (Index j = 0; members > 0 && j < width; ++j) {
+    double sum = 0;
+    float largest = features(0, j);
+    for (Index i = 0; i < members; ++i) {
+      sum += static_cast<double>(features(i, j));
+      largest = std::max(largest, features(i, j));
+    }
+    out[j] = static_cast<float>(sum / count);
+    out[width + j] = largest;
+  }
+  out += 2 * width;
+  Index unlabelled = 0;
+  for (Index i = 0; i < members; ++i) unlabelled += evidence(i, channels) == 0;
+  for (Index c = 0; c < channels; ++c) {
+    double sum = 0;
+    double smallest = members == 0 ? 0 : evidence(0, c);
+    for (Index i = 0; i < members; ++i) {
+      sum += evidence(i, c);
+      smallest = std::min(smallest, evidence(i, c));
+    }
+    *out++ = static_cast<float>(smallest);
+    *out++ = static_cast<float>(sum);
+    *out++ = static_cast<float>(members == 0 ? 0 : sum / count);
+  }
+  *out++ = static_cast<float>(std::log1p(count));
+  *out++ = static_cast<float>(members == 0 ? 0 : static_cast<double>(unlabelled) / count);
+}
+
 Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
                            std::span<const double> times, int num_threads) {
   const auto members = static_cast<Index>(sets.keys.size());
@@ -137,22 +128,20 @@ Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
 void set_features(const EntityMemory& memory, std::span<const EntityKey> ids, double time,
                   float* out, Arena& scratch) {
   auto* const keys = scratch.take<EntityKey>(static_cast<Index>(ids.size()));
-  auto* end =
-      std::copy_if(ids.begin(), ids.end(), keys, [](EntityKey key) { return key != kNoEntity; });
+  auto* end = std::copy_if(ids.begin(), ids.end(), keys,
+                           [](EntityKey key) { return key != kNoEntity; });
   std::sort(keys, end);
   const Index members = std::unique(keys, end) - keys, width = memory.n_features();
   const Index channels = memory.n_channels();
-  float* const nobody = scratch.take<float>(width);
   float* const features = scratch.take<float>(members * width);
   double* const evidence = scratch.take<double>(members * (channels + 1));
-  memory.features(kNoEntity, 0, nobody);
   for (Index i = 0; i < members; ++i) {
     double* const row = evidence + i * (channels + 1);
     memory.features(keys[i], time, features + i * width);
     row[channels] = memory.evidence(keys[i], time, row);
   }
-  aggregate(Eigen::Map<const Matrix<float>>(features, members, width),
-            Eigen::Map<const Matrix<double>>(evidence, members, channels + 1), nobody, out);
+  aggregate_set(memory, Eigen::Map<const Matrix<float>>(features, members, width),
+                Eigen::Map<const Matrix<double>>(evidence, members, channels + 1), out);
 }
 
 Matrix<float> replay_sets(EntityMemory& memory, const EntitySets& sets,

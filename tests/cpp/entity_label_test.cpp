@@ -80,15 +80,23 @@ bool same_bits(const Matrix<float>& a, const Matrix<float>& b) {
          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(float)) == 0;
 }
 
+std::vector<Kind> kinds() {
+  return {{"binary", Task::kBinary, {0.3}, {}, false, 0},
+          {"base", Task::kBinary, {0.3}, {3 * kDay, 20 * kDay}, true, 0},
+          {"regression", Task::kRegression, {0.1}, {9 * kDay}, true, 0},
+          {"classes", Task::kMulticlass, {0.5, 0.3, 0.2}, {}, true, 0}};
+}
+
+std::string name_of(const testing::TestParamInfo<Kind>& kind) { return kind.param.name; }
+
 class LateLabels : public testing::TestWithParam<Kind> {};
-INSTANTIATE_TEST_SUITE_P(
-    All, LateLabels,
-    testing::Values(Kind{"binary", Task::kBinary, {0.3}, {}, false, 0},
-                    Kind{"base", Task::kBinary, {0.3}, {3 * kDay, 20 * kDay}, true, 0},
-                    Kind{"regression", Task::kRegression, {0.1}, {9 * kDay}, true, 0},
-                    Kind{"classes", Task::kMulticlass, {0.5, 0.3, 0.2}, {}, true, 0},
-                    Kind{"bounded", Task::kBinary, {0.3}, {}, true, 5}),
-    [](const auto& kind) { return kind.param.name; });
+INSTANTIATE_TEST_SUITE_P(All, LateLabels, testing::ValuesIn(kinds()), name_of);
+INSTANTIATE_TEST_SUITE_P(Bounded, LateLabels,
+                         testing::Values(Kind{"binary", Task::kBinary, {0.3}, {}, true, 5}),
+                         name_of);
+/// Of entities that are never forgotten.
+class VeryLateLabels : public testing::TestWithParam<Kind> {};
+INSTANTIATE_TEST_SUITE_P(All, VeryLateLabels, testing::ValuesIn(kinds()), name_of);
 
 TEST_P(LateLabels, GiveTheFeaturesOfLabelsAtOnceFromWhenTheyAreKnown) {
   const Stream stream(GetParam(), 1);
@@ -122,8 +130,7 @@ TEST_P(LateLabels, GiveTheFeaturesOfLabelsAtOnceFromWhenTheyAreKnown) {
   EXPECT_LT(live.retained(), whole.size() * 2 * 120);  // folding has happened in between
 }
 
-TEST_P(LateLabels, MayAllComeAfterTheLastEvent) {
-  if (GetParam().max_entities > 0) GTEST_SKIP() << "labels of forgotten entities are lost";
+TEST_P(VeryLateLabels, MayAllComeAfterTheLastEvent) {
   const Stream stream(GetParam(), 3);
   EntityMemory whole = memory_of(GetParam());
   whole.replay(stream.keys, stream.times, stream.labels, stream.base);

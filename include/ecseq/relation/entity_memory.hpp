@@ -150,6 +150,9 @@ class EntityMemory {
   /// Events and labels kept one by one, not in totals: what the memory costs.
   Index retained() const;
 
+  /// A memory of the same options that knows nothing.
+  EntityMemory blank() const { return EntityMemory(options_, prior_, task_); }
+
   /// The entities spread over memories of the same options, that of a key in part(key). With
   /// max_entities, each is bound to its even share, rounded up.
   template <class Part>

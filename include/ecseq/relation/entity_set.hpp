@@ -33,6 +33,12 @@ struct EntitySets {
 Index set_feature_count(const EntityMemory& memory);
 std::vector<std::string> set_feature_names(const EntityMemory& memory);
 
+/// One row from what each member is known for, in the order of their keys.
+/// features: [members, n_features]; evidence: [members, channels + 1], each row what
+/// EntityMemory::evidence gave and then returned; out: [set_feature_count].
+void aggregate_set(const EntityMemory& memory, Eigen::Ref<const Matrix<float>> features,
+                   Eigen::Ref<const Matrix<double>> evidence, float* out);
+
 /// As of `times` [n] (ignored when untimed). [n, set_feature_count]
 Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
                            std::span<const double> times, int num_threads = 1);

@@ -1,0 +1,476 @@
+#include "ecseq/serving/entity_states.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+
+#include "ecseq/core/error.hpp"
+#include "ecseq/core/require.hpp"
+#include "ecseq/io/checksum.hpp"
+#include "ecseq/io/safetensors.hpp"
+#include "ecseq/relation/entity_set.hpp"
+#include "pending_events.hpp"
+
+namespace ecseq::serving {
+namespace {
+
+using relation::EntityKey;
+using relation::EntityMemory;
+using relation::kNoEntity;
+
+/// Part of one relation.
+struct alignas(64) Shard {
+  explicit Shard(EntityMemory memory_) : memory(std::move(memory_)) {}
+  mutable std::mutex mutex;
+  EntityMemory memory;
+};
+
+/// Lets changes through, any number at a time; to stop all of them, new ones are held back first,
+/// so that a busy service cannot keep whoever wants to see it at rest waiting for ever.
+class Gate {
+ public:
+  std::shared_lock<std::shared_mutex> pass() {
+    while (closing_.load(std::memory_order_acquire)) closing_.wait(true);
+    return std::shared_lock(mutex_);
+  }
+  template <class Look>
+  void at_rest(Look look) {
+    const std::lock_guard one(one_);
+    closing_.store(true);
+    {
+      const std::lock_guard lock(mutex_);
+      look();
+    }
+    closing_.store(false);
+    closing_.notify_all();
+  }
+
+ private:
+  std::mutex one_;
+  std::shared_mutex mutex_;
+  std::atomic<bool> closing_{false};
+};
+
+std::string prefix_of(std::size_t relation) { return "relation." + std::to_string(relation) + "."; }
+
+/// Tells whether a file's memories have the options, priors and units of a model's.
+std::string configuration_id(const std::vector<EntityMemory>& memories, Task task,
+                             double target_mean, double target_std) {
+  io::TensorFile file;
+  for (std::size_t r = 0; r < memories.size(); ++r) memories[r].blank().save(file, prefix_of(r));
+  file.integers["task"] = {static_cast<std::int64_t>(task)};
+  if (task == Task::kRegression) file.doubles["units"] = {target_mean, target_std};
+  io::Checksum sum;
+  sum.add(io::to_bytes(file));
+  return std::to_string(sum.value());
+}
+
+}  // namespace
+
+struct EntityStates::Parts {
+  Parts(const std::vector<EntityMemory>& memories, Task task_, double mean, double std_deviation,
+        const EntityStatesOptions& options_)
+      : options(options_),
+        task(task_),
+        target_mean(mean),
+        target_std(std_deviation),
+        configuration(configuration_id(memories, task_, mean, std_deviation)),
+        pending(options_.max_pending) {
+    for (const EntityMemory& memory : memories) {
+      for (EntityMemory& part : memory.split(static_cast<std::size_t>(options.shards),
+                                             [&](EntityKey key) { return part_of(key); })) {
+        shards.push_back(std::make_unique<Shard>(std::move(part)));
+      }
+      max_entities.push_back(memory.options().max_entities);
+      channels = memory.n_channels();
+      with_base = with_base || memory.options().base_outputs;
+      see(memory.latest_time());
+    }
+  }
+
+  /// Other bits of a product than those by which a memory finds its slot.
+  std::size_t part_of(EntityKey key) const {
+    const std::uint64_t mixed = (key * 0xd6e8feb86659fd93ULL) >> 32;
+    return static_cast<std::size_t>(mixed * static_cast<std::uint64_t>(options.shards) >> 32);
+  }
+  Shard& shard(std::size_t relation, EntityKey key) const {
+    return *shards[relation * static_cast<std::size_t>(options.shards) + part_of(key)];
+  }
+  /// Any part, for what all have in common.
+  const EntityMemory& memory(std::size_t relation) const { return shard(relation, 0).memory; }
+  std::size_t relations() const { return max_entities.size(); }
+
+  void see(double time) {
+    double seen = latest_time.load(std::memory_order_relaxed);
+    while (seen < time && !latest_time.compare_exchange_weak(seen, time)) {
+    }
+  }
+
+  void check_keys(std::size_t relation, std::span<const EntityKey> keys) const {
+    if (memory(relation).options().set || keys.size() <= 1) return;
+    throw InvalidArgument("entities['" + memory(relation).options().by +
+                          "']: expected one key or none, got " + std::to_string(keys.size()));
+  }
+  void check_event(double time, EntityKeys entities, std::span<const float> base) const;
+  std::vector<float> label_values(double y) const;
+  std::vector<float> in_label_units(std::span<const float> base) const;
+  /// Each member of an event once. use(shard, key)
+  template <class Use>
+  void for_each_entity(std::size_t relation, std::span<const EntityKey> keys, Use use) const {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const EntityKey key = keys[i];
+      const auto before = keys.begin() + static_cast<std::ptrdiff_t>(i);
+      if (key != kNoEntity && std::find(keys.begin(), before, key) == before) {
+        use(shard(relation, key), key);
+      }
+    }
+  }
+  void set_facts(std::size_t relation, std::span<const EntityKey> keys, double time,
+                 float* out) const;
+  void write(io::TensorFile& file) const;
+  void read_pending(const io::TensorFile& file);
+
+  EntityStatesOptions options;
+  Task task;
+  double target_mean;
+  double target_std;
+  std::string configuration;
+  Index channels = 1;
+  bool with_base = false;
+  std::vector<std::int64_t> max_entities;      ///< by relation, of all its shards
+  std::vector<std::unique_ptr<Shard>> shards;  ///< [relations, shards]
+  std::atomic<double> latest_time{-std::numeric_limits<double>::infinity()};
+  Gate gate;
+  mutable std::mutex pending_mutex;
+  PendingEvents pending;
+};
+
+void EntityStates::Parts::check_event(double time, EntityKeys entities,
+                                      std::span<const float> base) const {
+  if (!std::isfinite(time)) {
+    throw InvalidArgument("time must be finite, got " + std::to_string(time));
+  }
+  if (entities.size() != relations()) {
+    throw InvalidArgument("entities: expected keys of " + std::to_string(relations()) +
+                          " relations, got " + std::to_string(entities.size()));
+  }
+  for (std::size_t r = 0; r < relations(); ++r) check_keys(r, entities[r]);
+  if (!with_base) return;
+  if (static_cast<Index>(base.size()) != channels) {
+    throw InvalidArgument("base: expected " + std::to_string(channels) + " outputs, got " +
+                          std::to_string(base.size()));
+  }
+  for (const float output : base) {
+    if (!std::isfinite(output)) {
+      throw InvalidArgument("base: expected finite values, got " + std::to_string(output));
+    }
+  }
+}
+
+// As relation::label_channels of one label.
+std::vector<float> EntityStates::Parts::label_values(double y) const {
+  const auto value = static_cast<float>(y);
+  if (task == Task::kRegression) {
+    if (!std::isfinite(value)) throw InvalidArgument("label: expected a finite value");
+    return {static_cast<float>((static_cast<double>(value) - target_mean) / target_std)};
+  }
+  const Index classes = task == Task::kBinary ? 2 : channels;
+  if (!(y >= 0 && y < static_cast<double>(classes)) || y != std::floor(y)) {
+    throw InvalidArgument("label: expected a class number from 0 to " +
+                          std::to_string(classes - 1) + ", got " + std::to_string(y));
+  }
+  if (task == Task::kBinary) return {value};
+  std::vector<float> out(static_cast<std::size_t>(channels), 0.0f);
+  out[static_cast<std::size_t>(y)] = 1.0f;
+  return out;
+}
+
+std::vector<float> EntityStates::Parts::in_label_units(std::span<const float> base) const {
+  if (!with_base) return {};
+  std::vector<float> out(base.begin(), base.end());
+  if (task != Task::kRegression) return out;
+  const auto mean = static_cast<float>(target_mean), scale = static_cast<float>(target_std);
+  for (float& output : out) output = (output - mean) / scale;
+  return out;
+}
+
+void EntityStates::Parts::set_facts(std::size_t relation, std::span<const EntityKey> keys,
+                                    double time, float* out) const {
+  const std::vector<Index> row = {0, static_cast<Index>(keys.size())};
+  const relation::EntitySets set({keys.data(), keys.size()}, row);
+  const EntityMemory& any = memory(relation);
+  const auto members = static_cast<Index>(set.keys.size());
+  Matrix<float> features(members, any.n_features());
+  Matrix<double> evidence(members, any.n_channels() + 1);
+  for (Index i = 0; i < members; ++i) {
+    const EntityKey key = set.keys[static_cast<std::size_t>(i)];
+    const Shard& of = shard(relation, key);
+    const std::lock_guard lock(of.mutex);
+    of.memory.features(key, time, features.row(i).data());
+    double* const evidence_row = evidence.row(i).data();
+    evidence_row[any.n_channels()] = of.memory.evidence(key, time, evidence_row);
+  }
+  relation::aggregate_set(any, features, evidence, out);
+}
+
+EntityStates::EntityStates(const std::vector<EntityMemory>& memories, Task task, double target_mean,
+                           double target_std, const EntityStatesOptions& options) {
+  require_at_least("shards", options.shards, 1);
+  if (task == Task::kRegression && !(std::isfinite(target_mean) && target_std > 0)) {
+    throw InvalidArgument("target_mean and target_std must be finite, target_std above 0");
+  }
+  for (const EntityMemory& memory : memories) {
+    if (memory.task() != task || memory.n_channels() != memories.front().n_channels()) {
+      throw InvalidArgument("memories: expected all of one task, that of the model");
+    }
+  }
+  parts_ = std::make_unique<Parts>(memories, task, target_mean, target_std, options);
+}
+
+EntityStates::EntityStates(EntityStates&&) noexcept = default;
+EntityStates& EntityStates::operator=(EntityStates&&) noexcept = default;
+EntityStates::~EntityStates() = default;
+
+std::size_t EntityStates::relations() const { return parts_->relations(); }
+
+Index EntityStates::width(std::size_t relation) const {
+  const EntityMemory& memory = parts_->memory(relation);
+  return memory.options().set ? relation::set_feature_count(memory) : memory.n_features();
+}
+
+void EntityStates::prefetch(EntityKeys entities) const {
+  const std::size_t relations = std::min(entities.size(), parts_->relations());
+  // All slots are on their way before the first is read.
+  for (std::size_t r = 0; r < relations; ++r) {
+    for (const EntityKey key : entities[r]) {
+      const Shard& of = parts_->shard(r, key);
+      const std::lock_guard lock(of.mutex);
+      of.memory.prefetch_index(key);
+    }
+  }
+  for (std::size_t r = 0; r < relations; ++r) {
+    for (const EntityKey key : entities[r]) {
+      const Shard& of = parts_->shard(r, key);
+      const std::lock_guard lock(of.mutex);
+      of.memory.prefetch_entity(key);
+    }
+  }
+}
+
+void EntityStates::facts(std::size_t relation, std::span<const EntityKey> keys, double time,
+                         float* out) const {
+  parts_->check_keys(relation, keys);
+  if (parts_->memory(relation).options().set) {
+    parts_->set_facts(relation, keys, time, out);
+    return;
+  }
+  const EntityKey key = keys.empty() ? kNoEntity : keys.front();
+  const Shard& of = parts_->shard(relation, key);
+  const std::lock_guard lock(of.mutex);
+  of.memory.features(key, time, out);
+}
+
+Index EntityStates::recent(std::size_t relation, EntityKey key, double time,
+                           std::vector<float>& rows) const {
+  const Shard& of = parts_->shard(relation, key);
+  const std::lock_guard lock(of.mutex);
+  return of.memory.recent(key, time, rows);
+}
+
+void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entities,
+                           std::span<const float> base) {
+  parts_->check_event(time, entities, base);
+  PendingEvent event{time, {}, parts_->in_label_units(base)};
+  std::size_t words = entities.size();
+  for (const auto& keys : entities) words += keys.size();
+  event.words.reserve(words);
+  for (const auto& keys : entities) {
+    event.words.push_back(keys.size());
+    event.words.insert(event.words.end(), keys.begin(), keys.end());
+  }
+  const auto passing = parts_->gate.pass();
+  {
+    const std::lock_guard lock(parts_->pending_mutex);
+    if (parts_->pending.contains(event_id)) {
+      throw InvalidArgument("event_id " + std::to_string(event_id) +
+                            " is that of an event which waits for its label");
+    }
+    parts_->pending.add(event_id, std::move(event));
+  }
+  for (std::size_t r = 0; r < entities.size(); ++r) {
+    parts_->for_each_entity(r, entities[r], [&](Shard& of, EntityKey key) {
+      const std::lock_guard lock(of.mutex);
+      of.memory.observe(key, time, nullptr);
+    });
+  }
+  parts_->see(time);
+}
+
+bool EntityStates::label(std::uint64_t event_id, double y, double now) {
+  const std::vector<float> values = parts_->label_values(y);
+  if (!std::isfinite(now)) {
+    throw InvalidArgument("now must be finite, got " + std::to_string(now));
+  }
+  const auto passing = parts_->gate.pass();
+  std::optional<PendingEvent> event;
+  {
+    const std::lock_guard lock(parts_->pending_mutex);
+    event = parts_->pending.take(event_id);
+  }
+  if (!event) return false;
+  const auto known_from = parts_->options.labels_on_arrival ? std::optional(now) : std::nullopt;
+  std::span<const std::uint64_t> words = event->words;
+  for (std::size_t r = 0; r < parts_->relations(); ++r) {
+    const std::span<const EntityKey> keys = words.subspan(1, words[0]);
+    parts_->for_each_entity(r, keys, [&](Shard& of, EntityKey key) {
+      const std::lock_guard lock(of.mutex);
+      of.memory.label(key, event->time, values.data(), event->base.data(), known_from);
+    });
+    words = words.subspan(1 + keys.size());
+  }
+  return true;
+}
+
+double EntityStates::latest_time() const { return parts_->latest_time.load(); }
+
+Index EntityStates::size(std::size_t relation) const {
+  Index total = 0;
+  const auto n = static_cast<std::size_t>(parts_->options.shards);
+  for (std::size_t i = relation * n; i < (relation + 1) * n; ++i) {
+    const std::lock_guard lock(parts_->shards[i]->mutex);
+    total += parts_->shards[i]->memory.size();
+  }
+  return total;
+}
+
+std::size_t EntityStates::pending() const {
+  const std::lock_guard lock(parts_->pending_mutex);
+  return parts_->pending.size();
+}
+
+std::uint64_t EntityStates::forgotten() const {
+  const std::lock_guard lock(parts_->pending_mutex);
+  return parts_->pending.forgotten();
+}
+
+// The file: of each relation what EntityMemory::save writes, then the events that wait, oldest
+// first.
+
+void EntityStates::Parts::write(io::TensorFile& file) const {
+  file.metadata["kind"] = "ecseq entity states 1";
+  file.metadata["configuration"] = configuration;
+  file.doubles["latest_time"] = {latest_time.load()};
+  file.integers["forgotten"] = {static_cast<std::int64_t>(pending.forgotten())};
+  const auto n = static_cast<std::size_t>(options.shards);
+  for (std::size_t r = 0; r < relations(); ++r) {
+    std::vector<const EntityMemory*> memories;
+    for (std::size_t s = 0; s < n; ++s) memories.push_back(&shards[r * n + s]->memory);
+    memories.front()->save_parts(memories, max_entities[r], file, prefix_of(r));
+  }
+  auto& ids = file.integers["pending.ids"];
+  auto& words = file.integers["pending.words"];
+  auto& times = file.doubles["pending.times"];
+  std::vector<float> base;
+  pending.for_each([&](std::uint64_t id, const PendingEvent& event) {
+    ids.push_back(std::bit_cast<std::int64_t>(id));
+    times.push_back(event.time);
+    for (const std::uint64_t word : event.words) {
+      words.push_back(std::bit_cast<std::int64_t>(word));
+    }
+    base.insert(base.end(), event.base.begin(), event.base.end());
+  });
+  if (!with_base) return;
+  file.floats["pending.base"] =
+      Eigen::Map<const Matrix<float>>(base.data(), static_cast<Index>(ids.size()), channels);
+}
+
+void EntityStates::Parts::read_pending(const io::TensorFile& file) {
+  const auto expect = [](bool condition) {
+    if (!condition) throw FileError("waiting events are missing or inconsistent");
+  };
+  const auto find = [&](const auto& tensors, const char* name) -> const auto& {
+    const auto at = tensors.find(name);
+    expect(at != tensors.end());
+    return at->second;
+  };
+  const auto& ids = find(file.integers, "pending.ids");
+  const auto& words = find(file.integers, "pending.words");
+  const auto& times = find(file.doubles, "pending.times");
+  const auto& latest = find(file.doubles, "latest_time");
+  const auto& count = find(file.integers, "forgotten");
+  const Matrix<float> none;
+  const auto& base = with_base ? find(file.floats, "pending.base") : none;
+  expect(times.size() == ids.size() && latest.size() == 1 && !std::isnan(latest[0]) &&
+         count.size() == 1 && count[0] >= 0);
+  expect(!with_base || (base.rows() == static_cast<Index>(ids.size()) && base.cols() == channels &&
+                        base.allFinite()));
+  std::size_t at = 0;
+  pending.set_forgotten(static_cast<std::uint64_t>(count[0]));
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto id = std::bit_cast<std::uint64_t>(ids[i]);
+    PendingEvent event{times[i], {}, {}};
+    expect(std::isfinite(event.time) && !pending.contains(id));
+    const std::size_t begin = at;
+    for (std::size_t r = 0; r < relations(); ++r) {
+      expect(at < words.size() && words[at] >= 0 &&
+             static_cast<std::uint64_t>(words[at]) < words.size() - at);
+      at += 1 + static_cast<std::size_t>(words[at]);
+    }
+    for (std::size_t j = begin; j < at; ++j) {
+      event.words.push_back(std::bit_cast<std::uint64_t>(words[j]));
+    }
+    if (with_base) {
+      const float* const row = base.row(static_cast<Index>(i)).data();
+      event.base.assign(row, row + channels);
+    }
+    pending.add(id, std::move(event));
+  }
+  expect(at == words.size());
+  see(latest[0]);
+}
+
+void EntityStates::save(const std::string& path) const {
+  io::TensorFile file;
+  parts_->gate.at_rest([&] { parts_->write(file); });
+  io::write_file(file, path);
+}
+
+EntityStates EntityStates::load(const std::string& path, const std::vector<EntityMemory>& memories,
+                                Task task, double target_mean, double target_std,
+                                const EntityStatesOptions& options) {
+  const io::TensorFile file = io::read_file(path);
+  const auto kind = file.metadata.find("kind");
+  if (kind == file.metadata.end() || kind->second != "ecseq entity states 1") {
+    throw FileError(path + ": not a file of entity states, or of a newer format");
+  }
+  const auto configuration = file.metadata.find("configuration");
+  if (configuration == file.metadata.end() ||
+      configuration->second != configuration_id(memories, task, target_mean, target_std)) {
+    throw FileError(path + ": the states are those of a model with other entity relations");
+  }
+  std::vector<EntityMemory> stored;
+  try {
+    for (std::size_t r = 0; r < memories.size(); ++r) {
+      stored.push_back(EntityMemory::load(file, prefix_of(r)));
+    }
+    EntityStates out(stored, task, target_mean, target_std, options);
+    out.parts_->read_pending(file);
+    return out;
+  } catch (const FileError& error) {
+    throw FileError(path + ": " + error.what());
+  }
+}
+
+std::uint64_t event_id(std::uint64_t user, double time) {
+  io::Checksum hash;
+  hash.add_word(user);
+  hash.add_word(std::bit_cast<std::uint64_t>(time));
+  return hash.value();
+}
+
+}  // namespace ecseq::serving
