@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ecseq/core/rng.hpp"
-#include "ecseq/serving/scorer.hpp"
+#include "ecseq/serving/live_scorer.hpp"
 #include "ecseq/serving/state_store.hpp"
 
 namespace {
@@ -195,6 +195,106 @@ void BM_OneEventOfAMillionUsers(benchmark::State& state) {
   latencies.report(state);
 }
 BENCHMARK(BM_OneEventOfAMillionUsers)->Iterations(300'000);
+
+/// Payments at terminals: a model with two entity relations, whose states are then filled with a
+/// million cards and a hundred thousand terminals by three million events of sixty days.
+class Payments {
+ public:
+  static constexpr std::int64_t kCards = 1'000'000, kTerminals = 100'000;
+  static constexpr double kDay = 86400.0;
+
+  Payments() : live_(serving::Scorer(make_model())) {
+    constexpr Index kEvents = 3'000'000;
+    serving::Workspace workspace;
+    for (Index i = 0; i < kEvents; ++i) {
+      next(60.0 * kDay / kEvents);
+      live_.on_event(user_, event(), id_, workspace);
+      if (id_ > kWaiting) live_.label(id_ - kWaiting, rng_.uniform() < 0.1 ? 1.0 : 0.0, time_);
+    }
+  }
+
+  /// Draws the event that comes next.
+  void next(double seconds) {
+    const std::int64_t card = rng_.below(kCards), terminal = rng_.below(kTerminals);
+    card_ = relation::entity_key(card);
+    terminal_ = relation::entity_key(terminal);
+    user_ = static_cast<std::uint64_t>(card);
+    time_ += seconds;
+    ++id_;
+    for (float& value : values_) value = static_cast<float>(rng_.uniform(-1, 1));
+  }
+  serving::Event event() const { return {values_, time_, keys_}; }
+  float score(serving::Workspace& workspace) {
+    return live_.on_event(user_, event(), id_, workspace).value();
+  }
+  void label_oldest() { live_.label(id_ - kWaiting, 0.0, time_); }
+
+ private:
+  static constexpr std::uint64_t kWaiting = 300'000;  // events until a label comes
+
+  static pipeline::Model make_model() {
+    const Index n = 4000;
+    Rng rng(5);
+    std::vector<std::int64_t> offsets{0};
+    Targets y{Task::kBinary, 2, {}};
+    pipeline::Samples samples;
+    pipeline::EntityColumn card{"card", {}, {}}, terminal{"terminal", {}, {}};
+    for (Index i = 0; i < n; ++i) {
+      offsets.push_back(offsets.back() + 5);
+      y.values.push_back(rng.uniform() < 0.1 ? 1.0F : 0.0F);
+      card.keys.push_back(relation::entity_key(rng.below(500)));
+      terminal.keys.push_back(relation::entity_key(rng.below(100)));
+      samples.times.push_back(-30.0 * kDay * (1.0 - double(i) / double(n)));
+    }
+    const Sequences sequences(table().topRows(5 * n), offsets);
+    samples.sequences = sequences.view();
+    samples.entities = {card, terminal};
+    encoders::EncoderOptions encoder;
+    encoder.hidden_size = kHidden;
+    encoder.training.max_epochs = 1;
+    pipeline::ModelOptions options;
+    options.similarity->n_representatives = 500;
+    for (const char* by : {"card", "terminal"}) {
+      relation::EntityOptions entity;
+      entity.by = by;
+      entity.windows = {kDay, 7 * kDay, 30 * kDay};
+      entity.label_delay = 7 * kDay;
+      options.entities.push_back(entity);
+    }
+    options.head = {16};
+    options.gate = false;
+    options.controls = false;
+    options.training.max_epochs = 1;
+    return pipeline::Model::fit(
+        samples, y, samples, y, options,
+        encoders::SequenceEncoder::fit(sequences, y, sequences, y, encoder));
+  }
+
+  serving::LiveScorer live_;
+  Rng rng_{6};
+  float values_[kFeatures] = {};
+  relation::EntityKey card_ = 1, terminal_ = 1;
+  std::span<const relation::EntityKey> keys_[2] = {{&card_, 1}, {&terminal_, 1}};
+  std::uint64_t user_ = 0, id_ = 0;
+  double time_ = 0.0;
+};
+
+/// One event of a random card at a random terminal: scored with what is known of both, then
+/// observed by both. Its labels come outside of the timing.
+void BM_OneEventWithTwoEntities(benchmark::State& state) {
+  static Payments payments;
+  serving::Workspace workspace;
+  Latencies latencies;
+  float sum = 0.0F;
+  for (auto _ : state) {
+    payments.next(1.0);
+    latencies.time([&] { sum += payments.score(workspace); });
+    payments.label_oldest();
+  }
+  benchmark::DoNotOptimize(sum);
+  latencies.report(state);
+}
+BENCHMARK(BM_OneEventWithTwoEntities)->Iterations(300'000);
 
 /// Sequences of 50 events per second.
 void BM_Batch(benchmark::State& state) {

@@ -125,25 +125,6 @@ Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
   return aggregate_all(memory, sets, features, evidence, num_threads);
 }
 
-void set_features(const EntityMemory& memory, std::span<const EntityKey> ids, double time,
-                  float* out, Arena& scratch) {
-  auto* const keys = scratch.take<EntityKey>(static_cast<Index>(ids.size()));
-  auto* end = std::copy_if(ids.begin(), ids.end(), keys,
-                           [](EntityKey key) { return key != kNoEntity; });
-  std::sort(keys, end);
-  const Index members = std::unique(keys, end) - keys, width = memory.n_features();
-  const Index channels = memory.n_channels();
-  float* const features = scratch.take<float>(members * width);
-  double* const evidence = scratch.take<double>(members * (channels + 1));
-  for (Index i = 0; i < members; ++i) {
-    double* const row = evidence + i * (channels + 1);
-    memory.features(keys[i], time, features + i * width);
-    row[channels] = memory.evidence(keys[i], time, row);
-  }
-  aggregate_set(memory, Eigen::Map<const Matrix<float>>(features, members, width),
-                Eigen::Map<const Matrix<double>>(evidence, members, channels + 1), out);
-}
-
 Matrix<float> replay_sets(EntityMemory& memory, const EntitySets& sets,
                           std::span<const double> times, MatrixView<float> labels,
                           MatrixView<float> base, int num_threads) {

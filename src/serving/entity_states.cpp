@@ -130,8 +130,8 @@ struct EntityStates::Parts {
       }
     }
   }
-  void set_facts(std::size_t relation, std::span<const EntityKey> keys, double time,
-                 float* out) const;
+  void set_facts(std::size_t relation, std::span<const EntityKey> keys, double time, float* out,
+                 Arena& scratch) const;
   void write(io::TensorFile& file) const;
   void read_pending(const io::TensorFile& file);
 
@@ -200,22 +200,16 @@ std::vector<float> EntityStates::Parts::in_label_units(std::span<const float> ba
 }
 
 void EntityStates::Parts::set_facts(std::size_t relation, std::span<const EntityKey> keys,
-                                    double time, float* out) const {
-  const std::vector<Index> row = {0, static_cast<Index>(keys.size())};
-  const relation::EntitySets set({keys.data(), keys.size()}, row);
-  const EntityMemory& any = memory(relation);
-  const auto members = static_cast<Index>(set.keys.size());
-  Matrix<float> features(members, any.n_features());
-  Matrix<double> evidence(members, any.n_channels() + 1);
-  for (Index i = 0; i < members; ++i) {
-    const EntityKey key = set.keys[static_cast<std::size_t>(i)];
-    const Shard& of = shard(relation, key);
-    const std::lock_guard lock(of.mutex);
-    of.memory.features(key, time, features.row(i).data());
-    double* const evidence_row = evidence.row(i).data();
-    evidence_row[any.n_channels()] = of.memory.evidence(key, time, evidence_row);
-  }
-  relation::aggregate_set(any, features, evidence, out);
+                                    double time, float* out, Arena& scratch) const {
+  relation::set_features(
+      memory(relation), keys,
+      [&](EntityKey key, float* features, double* evidence) {
+        const Shard& of = shard(relation, key);
+        const std::lock_guard lock(of.mutex);
+        of.memory.features(key, time, features);
+        return of.memory.evidence(key, time, evidence);
+      },
+      out, scratch);
 }
 
 EntityStates::EntityStates(const std::vector<EntityMemory>& memories, Task task, double target_mean,
@@ -263,10 +257,10 @@ void EntityStates::prefetch(EntityKeys entities) const {
 }
 
 void EntityStates::facts(std::size_t relation, std::span<const EntityKey> keys, double time,
-                         float* out) const {
+                         float* out, Arena& scratch) const {
   parts_->check_keys(relation, keys);
   if (parts_->memory(relation).options().set) {
-    parts_->set_facts(relation, keys, time, out);
+    parts_->set_facts(relation, keys, time, out, scratch);
     return;
   }
   const EntityKey key = keys.empty() ? kNoEntity : keys.front();
@@ -281,6 +275,19 @@ Index EntityStates::recent(std::size_t relation, EntityKey key, double time,
   const std::lock_guard lock(of.mutex);
   return of.memory.recent(key, time, rows);
 }
+
+bool EntityStates::knows(std::size_t relation, EntityKey key) const {
+  const Shard& of = parts_->shard(relation, key);
+  const std::lock_guard lock(of.mutex);
+  return of.memory.knows(key);
+}
+
+bool EntityStates::waits(std::uint64_t event_id) const {
+  const std::lock_guard lock(parts_->pending_mutex);
+  return parts_->pending.contains(event_id);
+}
+
+const std::string& EntityStates::configuration() const { return parts_->configuration; }
 
 void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entities,
                            std::span<const float> base) {

@@ -15,7 +15,13 @@ inline void facts_of(const relation::EntityMemory& memory,
                      std::span<const relation::EntityKey> keys, double time, float* out,
                      Arena& scratch) {
   if (memory.options().set) {
-    relation::set_features(memory, keys, time, out, scratch);
+    relation::set_features(
+        memory, keys,
+        [&](relation::EntityKey key, float* features, double* evidence) {
+          memory.features(key, time, features);
+          return memory.evidence(key, time, evidence);
+        },
+        out, scratch);
   } else {
     memory.features(key_of(keys), time, out);
   }

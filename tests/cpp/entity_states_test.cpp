@@ -110,7 +110,8 @@ std::vector<Matrix<float>> replayed(const Stream& stream, std::int64_t max_entit
 std::vector<float> facts(const EntityStates& states, std::size_t relation,
                          std::span<const EntityKey> keys, double time) {
   std::vector<float> out(static_cast<std::size_t>(states.width(relation)));
-  states.facts(relation, keys, time, out.data());
+  Arena scratch;
+  states.facts(relation, keys, time, out.data(), scratch);
   return out;
 }
 
@@ -309,9 +310,10 @@ TEST(EntityStates, BadInputIsRefusedWithoutEffect) {
   EXPECT_THROW(states.label(1, 1, nan), InvalidArgument);
   EXPECT_EQ(states.pending(), 1u);
   std::vector<float> out(static_cast<std::size_t>(states.width(1)));
-  EXPECT_THROW(states.facts(0, card, nan, out.data()), InvalidArgument);
-  EXPECT_THROW(states.facts(1, two, nan, out.data()), InvalidArgument);
-  EXPECT_THROW(states.facts(0, two, 0, out.data()), InvalidArgument);
+  Arena scratch;
+  EXPECT_THROW(states.facts(0, card, nan, out.data(), scratch), InvalidArgument);
+  EXPECT_THROW(states.facts(1, two, nan, out.data(), scratch), InvalidArgument);
+  EXPECT_THROW(states.facts(0, two, 0, out.data(), scratch), InvalidArgument);
   EXPECT_THROW(EntityStates(model, Task::kRegression, 0, 1), InvalidArgument);
   EXPECT_THROW(EntityStates(model, Task::kBinary, 0, 1, {.shards = 0}), InvalidArgument);
   EXPECT_THROW(EntityStates(memories(Task::kRegression), Task::kRegression, 0, 0), InvalidArgument);
@@ -364,6 +366,7 @@ TEST(EntityStates, ThreadsWithEntitiesOfTheirOwnGiveTheStateOfOne) {
   const auto events_of = [&](EntityStates& states, std::uint64_t thread) {
     Rng rng(thread);
     std::vector<float> out(static_cast<std::size_t>(states.width(1)));
+    Arena scratch;
     const auto id = [&](std::uint64_t i) { return thread * kEvents + i; };
     for (std::uint64_t i = 0; i < kEvents; ++i) {
       const auto key = [&] {
@@ -374,8 +377,9 @@ TEST(EntityStates, ThreadsWithEntitiesOfTheirOwnGiveTheStateOfOne) {
       const double time = static_cast<double>(i) * kDay / 20;
       const auto base = static_cast<float>(rng.normal());
       states.prefetch(entities);
-      states.facts(0, card, time, out.data());
-      states.facts(1, products, time, out.data());
+      scratch.reset();
+      states.facts(0, card, time, out.data(), scratch);
+      states.facts(1, products, time, out.data(), scratch);
       states.observe(id(i), time, entities, {&base, 1});
       if (i < 80) continue;
       EXPECT_TRUE(states.label(id(i - 80), rng.uniform() < 0.4, time));
@@ -391,11 +395,12 @@ TEST(EntityStates, ThreadsWithEntitiesOfTheirOwnGiveTheStateOfOne) {
   }
   // Snapshots, and readers of entities that others change, in between.
   std::vector<float> out(static_cast<std::size_t>(states.width(1)));
+  Arena scratch;
   for (int i = 0; i < 20; ++i) {
     if (i % 5 == 0) states.save(file.path);
     const std::vector<EntityKey> keys = {relation::entity_key(100 * (i % 4)),
                                          relation::entity_key(100 * (i % 4) + 1)};
-    states.facts(1, keys, 1e9, out.data());
+    states.facts(1, keys, 1e9, out.data(), scratch);
     EXPECT_LE(states.size(0), 36);
   }
   for (std::thread& thread : threads) thread.join();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,10 +44,27 @@ void aggregate_set(const EntityMemory& memory, Eigen::Ref<const Matrix<float>> f
 Matrix<float> set_features(const EntityMemory& memory, const EntitySets& sets,
                            std::span<const double> times, int num_threads = 1);
 
-/// The same for one set in the caller's memory. ids: in any order, perhaps with repetitions and
-/// kNoEntity; out: [set_feature_count]
-void set_features(const EntityMemory& memory, std::span<const EntityKey> ids, double time,
-                  float* out, Arena& scratch);
+/// The same for one set, in the caller's memory. ids: in any order, perhaps with repetitions and
+/// kNoEntity; out: [set_feature_count]. look(key, features [n_features], evidence [channels]) gives
+/// what a member is known for and returns the number of its labels.
+template <class Look>
+void set_features(const EntityMemory& memory, std::span<const EntityKey> ids, const Look& look,
+                  float* out, Arena& scratch) {
+  auto* const keys = scratch.take<EntityKey>(static_cast<Index>(ids.size()));
+  auto* end =
+      std::copy_if(ids.begin(), ids.end(), keys, [](EntityKey key) { return key != kNoEntity; });
+  std::sort(keys, end);
+  const Index members = std::unique(keys, end) - keys, width = memory.n_features();
+  const Index channels = memory.n_channels();
+  float* const features = scratch.take<float>(members * width);
+  double* const evidence = scratch.take<double>(members * (channels + 1));
+  for (Index i = 0; i < members; ++i) {
+    double* const row = evidence + i * (channels + 1);
+    row[channels] = look(keys[i], features + i * width, row);
+  }
+  aggregate_set(memory, Eigen::Map<const Matrix<float>>(features, members, width),
+                Eigen::Map<const Matrix<double>>(evidence, members, channels + 1), out);
+}
 
 /// EntityMemory::replay and ::leave_one_out of sets: each row is one event of every member, with
 /// the row's label, and sees none of its own. labels: [n, channels]; base: the same, or empty.

@@ -8,6 +8,7 @@
 
 #include "ecseq/core/targets.hpp"
 #include "ecseq/relation/entity_memory.hpp"
+#include "ecseq/serving/entity_reader.hpp"
 #include "ecseq/serving/request.hpp"
 
 namespace ecseq::serving {
@@ -28,7 +29,7 @@ struct EntityStatesOptions {
 /// EntityMemory::replay to the last bit. With `max_entities` that needs one shard and times that
 /// differ: each shard forgets its oldest entity as soon as it holds more than its share of them,
 /// a replay when all events of a moment are in.
-class EntityStates {
+class EntityStates final : public EntityReader {
  public:
   /// memories: of each relation of the model, in its order, with all that training has seen.
   /// target_mean, target_std: the units of a regression's labels; ignored otherwise.
@@ -37,7 +38,7 @@ class EntityStates {
                double target_std, const EntityStatesOptions& options = {});
   EntityStates(EntityStates&&) noexcept;
   EntityStates& operator=(EntityStates&&) noexcept;
-  ~EntityStates();
+  ~EntityStates() override;
 
   std::size_t relations() const;
   /// Numbers that `facts` writes: EntityMemory::n_features, or relation::set_feature_count.
@@ -46,13 +47,12 @@ class EntityStates {
   /// No effect but on caches: to be called some time before `facts` and `observe` of an event.
   void prefetch(EntityKeys entities) const;
 
-  /// What is known at `time` of the entities that an event names. out: [width(relation)]
   /// Throws InvalidArgument for a non-finite time, and for several keys where the relation has one.
   void facts(std::size_t relation, std::span<const relation::EntityKey> keys, double time,
-             float* out) const;
-  /// EntityMemory::recent. Appends to `rows`; returns how many.
+             float* out, Arena& scratch) const override;
   Index recent(std::size_t relation, relation::EntityKey key, double time,
-               std::vector<float>& rows) const;
+               std::vector<float>& rows) const override;
+  bool knows(std::size_t relation, relation::EntityKey key) const override;
 
   /// An event has happened; its label may come, under the same id, once this has returned.
   /// base: the base's outputs for the event, in the units of the target: [channels], or nothing
@@ -65,6 +65,13 @@ class EntityStates {
   /// newer ones, or labelled before. Throws InvalidArgument, without effect, for an impossible y
   /// or a non-finite time.
   bool label(std::uint64_t event_id, double y, double now);
+
+  /// Whether an event of that id waits for its label.
+  bool waits(std::uint64_t event_id) const;
+
+  /// Tells whether two models' memories have the same options, priors and units, so that the states
+  /// of one serve the other.
+  const std::string& configuration() const;
 
   /// Of all observed events; minus infinity before the first.
   double latest_time() const;
