@@ -1,16 +1,19 @@
 // A random one of a million resident entities, asked and told of an event: what an online service
 // does for every event. Medians and tails of single calls, in nanoseconds, without the clock's own
-// cost. One thread; pin it.
+// cost, beside the machine's limit, loads at random that wait for each other. One thread; pin it.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
+#include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "ecseq/core/rng.hpp"
 #include "ecseq/relation/entity_memory.hpp"
+#include "ecseq/serving/entity_states.hpp"
 
 namespace {
 
@@ -22,6 +25,7 @@ constexpr double kDay = 86400;
 constexpr double kBegin = 1.7e9;  // seconds since 1970
 constexpr double kEnd = kBegin + 60 * kDay;
 constexpr Index kEntities = 1'000'000;
+constexpr Index kTerminals = 100'000;
 
 relation::EntityOptions options() {
   relation::EntityOptions out;
@@ -57,6 +61,27 @@ EntityMemory resident(Index entities) {
 EntityMemory& million() {
   static EntityMemory memory = resident(kEntities);
   return memory;
+}
+
+/// Cards and terminals.
+serving::EntityStates& cards_and_terminals() {
+  static serving::EntityStates states({million(), resident(kTerminals)}, Task::kBinary, 0, 1);
+  return states;
+}
+
+/// One load from somewhere in a gigabyte, the next place being known only then.
+void dependent_load(benchmark::State& state) {
+  constexpr std::size_t kLines = std::size_t{1} << 24;
+  std::vector<std::uint64_t> memory(8 * kLines);
+  for (std::size_t i = 0; i < kLines; ++i) memory[8 * i] = i;
+  Rng rng(5);
+  for (std::size_t i = kLines - 1; i > 0; --i) {  // one cycle through all (Sattolo)
+    std::swap(memory[8 * i],
+              memory[8 * static_cast<std::size_t>(rng.below(static_cast<Index>(i)))]);
+  }
+  std::size_t at = 0;
+  for (auto _ : state) at = memory[8 * at];
+  benchmark::DoNotOptimize(at);
 }
 
 /// Times of single calls.
@@ -101,6 +126,13 @@ class Latencies {
   std::vector<double> nanoseconds_;
 };
 
+/// About as long as an encoder takes for one event.
+void wait() {
+  const auto begin = Latencies::Clock::now();
+  while (Latencies::Clock::now() - begin < std::chrono::nanoseconds(700)) {
+  }
+}
+
 void features_of_random(benchmark::State& state) {
   EntityMemory& memory = million();
   std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
@@ -114,21 +146,55 @@ void features_of_random(benchmark::State& state) {
   latencies.report(state);
 }
 
-/// Argument: whether the label comes with the event.
+/// Arguments: whether the label comes with the event; whether the entity was fetched before, while
+/// the service did something else.
 void features_and_observe_of_random(benchmark::State& state) {
   EntityMemory& memory = million();
   std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
   Rng rng(3);
   Latencies latencies;
   double time = kEnd;
-  const bool labelled = state.range(0) != 0;
+  const bool labelled = state.range(0) != 0, fetched = state.range(1) != 0;
   for (auto _ : state) {
     const EntityKey key = key_of(rng.below(kEntities));
     const float label = rng.uniform() < 0.1 ? 1.0f : 0.0f, base = -1;
     time += 0.01;
+    if (fetched) {
+      memory.prefetch_index(key);
+      memory.prefetch_entity(key);
+      wait();
+    }
     latencies.measure(state, [&] {
       memory.features(key, time, out.data());
       memory.observe(key, time, labelled ? &label : nullptr, &base);
+    });
+    benchmark::DoNotOptimize(out.data());
+  }
+  latencies.report(state);
+}
+
+/// The whole of the entities' part of an event of two relations, its place among those that wait
+/// for a label included. Argument: whether the entities were fetched before.
+void states_of_two_relations(benchmark::State& state) {
+  serving::EntityStates& states = cards_and_terminals();
+  std::vector<float> out(static_cast<std::size_t>(states.width(0)));
+  Rng rng(6);
+  Latencies latencies;
+  static double time = kEnd;
+  static std::uint64_t event = 0;
+  for (auto _ : state) {
+    const EntityKey card = key_of(rng.below(kEntities)), terminal = key_of(rng.below(kTerminals));
+    const std::span<const EntityKey> entities[] = {{&card, 1}, {&terminal, 1}};
+    const auto base = static_cast<float>(rng.normal());
+    const std::uint64_t id = serving::event_id(++event, time += 0.01);
+    if (state.range(0) != 0) {
+      states.prefetch(entities);
+      wait();
+    }
+    latencies.measure(state, [&] {
+      states.facts(0, entities[0], time, out.data());
+      states.facts(1, entities[1], time, out.data());
+      states.observe(id, time, entities, {&base, 1});
     });
     benchmark::DoNotOptimize(out.data());
   }
@@ -156,8 +222,10 @@ void replay(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * n);
 }
 
+BENCHMARK(dependent_load);
 BENCHMARK(features_of_random)->UseManualTime();
-BENCHMARK(features_and_observe_of_random)->Arg(0)->Arg(1)->UseManualTime();
+BENCHMARK(features_and_observe_of_random)->ArgsProduct({{0, 1}, {0, 1}})->UseManualTime();
+BENCHMARK(states_of_two_relations)->Arg(0)->Arg(1)->UseManualTime();
 BENCHMARK(replay)->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 }  // namespace

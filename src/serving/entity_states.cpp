@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <utility>
 
@@ -303,11 +304,10 @@ void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entit
   const auto passing = parts_->gate.pass();
   {
     const std::lock_guard lock(parts_->pending_mutex);
-    if (parts_->pending.contains(event_id)) {
+    if (!parts_->pending.add(event_id, std::move(event))) {
       throw InvalidArgument("event_id " + std::to_string(event_id) +
                             " is that of an event which waits for its label");
     }
-    parts_->pending.add(event_id, std::move(event));
   }
   for (std::size_t r = 0; r < entities.size(); ++r) {
     parts_->for_each_entity(r, entities[r], [&](Shard& of, EntityKey key) {
@@ -421,7 +421,7 @@ void EntityStates::Parts::read_pending(const io::TensorFile& file) {
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto id = std::bit_cast<std::uint64_t>(ids[i]);
     PendingEvent event{times[i], {}, {}};
-    expect(std::isfinite(event.time) && !pending.contains(id));
+    expect(std::isfinite(event.time));
     const std::size_t begin = at;
     for (std::size_t r = 0; r < relations(); ++r) {
       expect(at < words.size() && words[at] >= 0 &&
@@ -435,7 +435,7 @@ void EntityStates::Parts::read_pending(const io::TensorFile& file) {
       const float* const row = base.row(static_cast<Index>(i)).data();
       event.base.assign(row, row + channels);
     }
-    pending.add(id, std::move(event));
+    expect(pending.add(id, std::move(event)));
   }
   expect(at == words.size());
   see(latest[0]);

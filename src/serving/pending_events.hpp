@@ -1,15 +1,12 @@
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
-
-#include "ecseq/relation/entity_key.hpp"
-#include "ecseq/serving/request.hpp"
 
 namespace ecseq::serving {
 
@@ -21,38 +18,55 @@ struct PendingEvent {
 };
 
 /// Events by id, in the order in which they came; a full list forgets the oldest. One thread.
+///
+/// Events stand in a queue; a flat table (open addressing, at most half full) says which one has
+/// an id. An event thus costs one cache miss to add, two to find.
 class PendingEvents {
  public:
-  /// Memory for all of them is laid out at once, so that no event waits for a rehash.
-  explicit PendingEvents(std::size_t most) : most_(most) { events_.reserve(most); }
+  explicit PendingEvents(std::size_t most) : most_(most), slots_(16) {}
 
-  std::size_t size() const { return events_.size(); }
+  std::size_t size() const { return size_; }
   std::uint64_t forgotten() const { return forgotten_; }
   void set_forgotten(std::uint64_t count) { forgotten_ = count; }
-  bool contains(std::uint64_t id) const { return events_.count(id) > 0; }
+  bool contains(std::uint64_t id) const { return slots_[find(id)].number != 0; }
 
-  /// id: not contained.
-  void add(std::uint64_t id, PendingEvent event) {
+  /// False, without effect, where an event of that id waits already.
+  bool add(std::uint64_t id, PendingEvent event) {
+    if (contains(id)) return false;
     if (most_ == 0) {
       ++forgotten_;
-      return;
+      return true;
     }
-    while (events_.size() >= most_) {
-      forgotten_ += drop(order_.front());
-      order_.pop_front();
+    if (size_ == most_) {
+      drop_gone();
+      free_slot(find(queue_.front().id));
+      queue_.pop_front();
+      ++first_number_;
+      --size_;
+      ++forgotten_;
     }
-    order_.emplace_back(id, ++number_);
-    events_.emplace(id, Entry{number_, std::move(event)});
+    queue_.push_back({id, true, std::move(event)});
+    if (2 * (++size_) > slots_.size()) {
+      renumber(2 * slots_.size());
+    } else {
+      slots_[find(id)] = {id, first_number_ + queue_.size() - 1};
+    }
+    return true;
   }
 
   std::optional<PendingEvent> take(std::uint64_t id) {
-    const auto at = events_.find(id);
-    if (at == events_.end()) return {};
-    PendingEvent out = std::move(at->second.event);
-    events_.erase(at);
-    // Places of events that are gone are cleared away when they are half of all.
-    if (order_.size() > 2 * events_.size() + 64) {
-      std::erase_if(order_, [&](const Place& place) { return !stands(place); });
+    const std::size_t at = find(id);
+    if (slots_[at].number == 0) return {};
+    Place& place = queue_[slots_[at].number - first_number_];
+    place.waits = false;
+    PendingEvent out = std::move(place.event);
+    free_slot(at);
+    --size_;
+    drop_gone();
+    // One old event must not keep the places of all that came after it and are gone.
+    if (queue_.size() > 2 * size_ + 64) {
+      std::erase_if(queue_, [](const Place& each) { return !each.waits; });
+      renumber(slots_.size());
     }
     return out;
   }
@@ -60,32 +74,61 @@ class PendingEvents {
   /// Oldest first. use(id, event)
   template <class Use>
   void for_each(Use use) const {
-    for (const Place& place : order_) {
-      if (stands(place)) use(place.first, events_.at(place.first).event);
+    for (const Place& place : queue_) {
+      if (place.waits) use(place.id, place.event);
     }
   }
 
  private:
-  struct Entry {
-    std::uint64_t number;
+  struct Place {
+    std::uint64_t id;
+    bool waits;
     PendingEvent event;
   };
-  using Place = std::pair<std::uint64_t, std::uint64_t>;  // id, number
+  struct Slot {
+    std::uint64_t id = 0;
+    std::uint64_t number = 0;  ///< of the event, counted from the first ever; 0: the slot is free
+  };
 
-  bool stands(const Place& place) const {
-    const auto at = events_.find(place.first);
-    return at != events_.end() && at->second.number == place.second;
+  std::size_t home(std::uint64_t id) const {
+    return (id * 0x9e3779b97f4a7c15ULL) >> (64 - std::countr_zero(slots_.size()));
   }
-  bool drop(const Place& place) {
-    if (!stands(place)) return false;
-    events_.erase(place.first);
-    return true;
+  /// The slot of an id, or the free one where it would go.
+  std::size_t find(std::uint64_t id) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t at = home(id);
+    while (slots_[at].number != 0 && slots_[at].id != id) at = (at + 1) & mask;
+    return at;
+  }
+  /// Those that were pushed past the gap move up (Knuth, TAOCP 3, 6.4, algorithm R).
+  void free_slot(std::size_t gap) {
+    const std::size_t mask = slots_.size() - 1;
+    for (std::size_t at = (gap + 1) & mask; slots_[at].number != 0; at = (at + 1) & mask) {
+      if (((at - home(slots_[at].id)) & mask) >= ((at - gap) & mask)) {
+        slots_[gap] = slots_[at];
+        gap = at;
+      }
+    }
+    slots_[gap] = {};
+  }
+  void drop_gone() {
+    while (!queue_.empty() && !queue_.front().waits) {
+      queue_.pop_front();
+      ++first_number_;
+    }
+  }
+  void renumber(std::size_t slot_count) {
+    slots_.assign(slot_count, {});
+    for (std::size_t i = 0; i < queue_.size(); ++i) {
+      if (queue_[i].waits) slots_[find(queue_[i].id)] = {queue_[i].id, first_number_ + i};
+    }
   }
 
   std::size_t most_;
-  std::unordered_map<std::uint64_t, Entry> events_;
-  std::deque<Place> order_;   ///< may name events that are gone
-  std::uint64_t number_ = 0;  ///< of the latest event: an id may come again
+  std::size_t size_ = 0;
+  std::deque<Place> queue_;  ///< also of events that are gone
+  std::uint64_t first_number_ = 1;
+  std::vector<Slot> slots_;
   std::uint64_t forgotten_ = 0;
 };
 

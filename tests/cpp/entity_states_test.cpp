@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -14,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "../../src/serving/pending_events.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/rng.hpp"
 #include "ecseq/relation/entity_set.hpp"
@@ -262,6 +264,51 @@ TEST(EntityStates, AFullWaitingListForgetsItsOldest) {
     EXPECT_TRUE(states.label(id, 0, 2));
   }
   EXPECT_EQ(states.forgotten(), 1u);
+}
+
+TEST(PendingEvents, AreThoseOfASimpleList) {
+  constexpr std::size_t kMost = 200;
+  PendingEvents events(kMost);
+  std::deque<std::pair<std::uint64_t, double>> list;
+  std::uint64_t forgotten = 0;
+  Rng rng(1);
+  const auto place_of = [&](std::uint64_t id) {
+    return std::find_if(list.begin(), list.end(), [&](auto& each) { return each.first == id; });
+  };
+  // Many are taken, then few, while one stands in front for ever.
+  ASSERT_TRUE(events.add(1 << 20, {0.5, {}, {}}));
+  list.emplace_back(1 << 20, 0.5);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto id = static_cast<std::uint64_t>(rng.below(500));
+    const auto known = place_of(id);
+    if (rng.uniform() < (i < 12'000 ? 0.5 : 0.9)) {
+      ASSERT_EQ(events.add(id, {static_cast<double>(i), {}, {}}), known == list.end());
+      if (known == list.end()) {
+        if (list.size() == kMost) {
+          list.pop_front();
+          ++forgotten;
+        }
+        list.emplace_back(id, i);
+      }
+    } else {
+      const auto taken = events.take(id);
+      ASSERT_EQ(taken.has_value(), known != list.end());
+      if (taken) {
+        ASSERT_EQ(taken->time, known->second);
+        list.erase(known);
+      }
+    }
+    ASSERT_EQ(events.size(), list.size());
+  }
+  EXPECT_GT(forgotten, 0u);
+  EXPECT_EQ(events.forgotten(), forgotten);
+  auto at = list.begin();
+  events.for_each([&](std::uint64_t id, const PendingEvent& event) {
+    ASSERT_NE(at, list.end());
+    EXPECT_EQ(id, at->first);
+    EXPECT_EQ(event.time, (at++)->second);
+  });
+  EXPECT_EQ(at, list.end());
 }
 
 TEST(EntityStates, LabelsMayCountFromTheirArrival) {
