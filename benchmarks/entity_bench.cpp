@@ -180,6 +180,7 @@ void states_of_two_relations(benchmark::State& state) {
   std::vector<float> out(static_cast<std::size_t>(states.width(0)));
   Rng rng(6);
   Latencies latencies;
+  Arena scratch;
   static double time = kEnd;
   static std::uint64_t event = 0;
   for (auto _ : state) {
@@ -188,12 +189,14 @@ void states_of_two_relations(benchmark::State& state) {
     const auto base = static_cast<float>(rng.normal());
     const std::uint64_t id = serving::event_id(++event, time += 0.01);
     if (state.range(0) != 0) {
+      states.prefetch_index(id, entities);
       states.prefetch(entities);
       wait();
     }
     latencies.measure(state, [&] {
-      states.facts(0, entities[0], time, out.data());
-      states.facts(1, entities[1], time, out.data());
+      scratch.reset();
+      states.facts(0, entities[0], time, out.data(), scratch);
+      states.facts(1, entities[1], time, out.data(), scratch);
       states.observe(id, time, entities, {&base, 1});
     });
     benchmark::DoNotOptimize(out.data());

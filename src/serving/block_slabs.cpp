@@ -4,6 +4,8 @@
 #include <limits>
 #include <new>
 
+#include "ecseq/core/fetch_line.hpp"
+
 namespace ecseq::serving {
 namespace {
 
@@ -53,9 +55,9 @@ void BlockSlabs::prefetch(Place place) const {
   constexpr std::size_t kMost = 16 * kCacheLine;  // the processor follows a longer one itself
   const std::byte* first = at(place);
   for (std::size_t i = 0; i < std::min(stride_, kMost); i += kCacheLine) {
-    __builtin_prefetch(first + i, 1);
+    fetch_line(first + i);
   }
-  __builtin_prefetch(first + stride_ - kCacheLine, 1);
+  fetch_line(first + stride_ - kCacheLine);
 }
 
 }  // namespace ecseq::serving

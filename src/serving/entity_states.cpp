@@ -238,9 +238,8 @@ Index EntityStates::width(std::size_t relation) const {
   return memory.options().set ? relation::set_feature_count(memory) : memory.n_features();
 }
 
-void EntityStates::prefetch(EntityKeys entities) const {
+void EntityStates::prefetch_index(std::uint64_t event_id, EntityKeys entities) const {
   const std::size_t relations = std::min(entities.size(), parts_->relations());
-  // All slots are on their way before the first is read.
   for (std::size_t r = 0; r < relations; ++r) {
     for (const EntityKey key : entities[r]) {
       const Shard& of = parts_->shard(r, key);
@@ -248,6 +247,12 @@ void EntityStates::prefetch(EntityKeys entities) const {
       of.memory.prefetch_index(key);
     }
   }
+  const std::lock_guard lock(parts_->pending_mutex);
+  parts_->pending.prefetch(event_id);
+}
+
+void EntityStates::prefetch(EntityKeys entities) const {
+  const std::size_t relations = std::min(entities.size(), parts_->relations());
   for (std::size_t r = 0; r < relations; ++r) {
     for (const EntityKey key : entities[r]) {
       const Shard& of = parts_->shard(r, key);

@@ -155,12 +155,13 @@ void Scorer::Frozen::relate(const float* x, const float* of_base, double time, E
 Score Scorer::Frozen::finish(const float* x, double time, EntityKeys entities,
                              const EntityReader* live, Workspace& workspace) const {
   Arena& memory = workspace.memory;
+  const EntityReader& from = live != nullptr ? *live : file_entities;
+  if (layer) from.prefetch(entities);  // they are on their way while representatives are found
   float* const of_base = memory.take<float>(outputs);
   float* const logits = memory.take<float>(outputs);
   float* const values = memory.take<float>(outputs);
   base_outputs(x, of_base, memory);
   if (layer) {
-    const EntityReader& from = live != nullptr ? *live : file_entities;
     relate(x, of_base, time, entities, from, logits, workspace);
   } else {
     std::copy_n(of_base, outputs, logits);

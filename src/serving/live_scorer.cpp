@@ -59,28 +59,29 @@ Score LiveScorer::on_event(std::uint64_t user, const Event& event, std::uint64_t
   const Current version = current();
   const Scorer& scorer = version->scorer;
   EntityStates* const entities = version->entities.get();
-  if (entities != nullptr && entities->waits(event_id)) {
+  // All that is far away is on its way at once, before the first of it is waited for.
+  if (version->users) version->users->prefetch_index(user);
+  if (entities != nullptr) entities->prefetch_index(event_id, event.entities);
+  const auto require_new = [&] {
+    if (entities == nullptr || !entities->waits(event_id)) return;
     throw InvalidArgument("event_id " + std::to_string(event_id) +
                           " is that of an event which waits for its label");
-  }
-  // Fetched while the encoder is at work.
-  if (entities != nullptr && event.entities.size() == scorer.entity_names().size()) {
-    entities->prefetch(event.entities);
-  }
-  const auto scored = [&] {
-    if (!version->users) {
-      const Request request{{event.values.data(), 1, static_cast<Index>(event.values.size())},
-                            {},
-                            event.time,
-                            event.entities};
-      return scorer.score(request, workspace, entities);
-    }
-    return version->users->with(user, [&](std::span<std::byte> block, bool fresh) {
-      if (fresh) scorer.start(block, user);
-      return scorer.update(block, event, workspace, entities);
-    });
   };
-  const Score score = scored();
+  Score score;
+  if (version->users) {
+    version->users->with(user, [&](std::span<std::byte> block, bool fresh) {
+      require_new();
+      if (fresh) scorer.start(block, user);
+      score = scorer.update(block, event, workspace, entities);
+    });
+  } else {
+    require_new();
+    const Request request{{event.values.data(), 1, static_cast<Index>(event.values.size())},
+                          {},
+                          event.time,
+                          event.entities};
+    score = scorer.score(request, workspace, entities);
+  }
   if (entities != nullptr) entities->observe(event_id, event.time, event.entities, score.base);
   return score;
 }

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "ecseq/core/fetch_line.hpp"
+
 namespace ecseq::serving {
 
 /// An event that waits for its label.
@@ -29,6 +31,9 @@ class PendingEvents {
   std::uint64_t forgotten() const { return forgotten_; }
   void set_forgotten(std::uint64_t count) { forgotten_ = count; }
   bool contains(std::uint64_t id) const { return slots_[find(id)].number != 0; }
+
+  /// No effect but on caches.
+  void prefetch(std::uint64_t id) const { fetch_line(slots_.data() + home(id)); }
 
   /// False, without effect, where an event of that id waits already.
   bool add(std::uint64_t id, PendingEvent event) {

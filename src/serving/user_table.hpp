@@ -6,6 +6,7 @@
 #include <span>
 
 #include "block_slabs.hpp"
+#include "ecseq/core/fetch_line.hpp"
 #include "pages.hpp"
 
 namespace ecseq::serving {
@@ -28,6 +29,8 @@ class UserTable {
     }
     return 0;
   }
+  /// No effect but on caches.
+  void prefetch(std::uint32_t tag) const { fetch_line(entries().data() + home(tag)); }
   /// Makes sure that one more fits. Throws std::bad_alloc, with nothing changed.
   void reserve_one();
   void insert(std::uint32_t tag, Place place) noexcept;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "ecseq/core/fetch_line.hpp"
 #include "ecseq/relation/entity_cell.hpp"
 #include "ecseq/relation/entity_record.hpp"
 
@@ -69,11 +70,6 @@ class EntityIndex {
 
   static EntityRecord* record(EntityCell cell) {
     return reinterpret_cast<EntityRecord*>(address(cell));
-  }
-  static void fetch_line(const void* at) {
-    __builtin_prefetch(at);
-    // GCC takes a function that does nothing but prefetch for one without effect and drops calls.
-    asm volatile("" : : "r"(at));
   }
   static void fetch(EntityCell cell) {
     constexpr std::size_t kMost = 32 * kCacheLine;

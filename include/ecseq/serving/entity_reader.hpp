@@ -7,6 +7,7 @@
 #include "ecseq/core/arena.hpp"
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/relation/entity_key.hpp"
+#include "ecseq/serving/request.hpp"
 
 namespace ecseq::serving {
 
@@ -24,6 +25,9 @@ class EntityReader {
   virtual Index recent(std::size_t relation, relation::EntityKey key, double time,
                        std::vector<float>& rows) const = 0;
   virtual bool knows(std::size_t relation, relation::EntityKey key) const = 0;
+
+  /// No effect but on caches: these entities are asked for soon.
+  virtual void prefetch(EntityKeys /*entities*/) const {}
 };
 
 }  // namespace ecseq::serving

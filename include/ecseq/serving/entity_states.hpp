@@ -44,8 +44,10 @@ class EntityStates final : public EntityReader {
   /// Numbers that `facts` writes: EntityMemory::n_features, or relation::set_feature_count.
   Index width(std::size_t relation) const;
 
-  /// No effect but on caches: to be called some time before `facts` and `observe` of an event.
-  void prefetch(EntityKeys entities) const;
+  /// No effect but on caches, to be called some time before an event is scored and observed: first
+  /// of where its entities and its id are found, then, for which that is read, of the entities.
+  void prefetch_index(std::uint64_t event_id, EntityKeys entities) const;
+  void prefetch(EntityKeys entities) const override;
 
   /// Throws InvalidArgument for a non-finite time, and for several keys where the relation has one.
   void facts(std::size_t relation, std::span<const relation::EntityKey> keys, double time,

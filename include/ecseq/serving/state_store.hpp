@@ -80,6 +80,8 @@ class StateStore {
   /// Brings the user's block into the processor's caches, if the user is there and the shard's lock
   /// is free. Worth calling for the next user while one is scored.
   void prefetch(std::uint64_t user) const noexcept;
+  /// The first half of that, which waits for nothing: where the search for the user begins.
+  void prefetch_index(std::uint64_t user) const noexcept;
 
   std::uint64_t size() const noexcept;
   /// Users forgotten to make room, so far.
