@@ -1,16 +1,25 @@
 // Latencies of single calls, as a service sees them: percentiles over requests of distinct users on
 // one pinned core. Reported as counters in microseconds; the mean time of Google Benchmark includes
 // reading the clock.
+//
+// With --models FOLDER the models and events are those of its files, GNN_K.safetensors and
+// events.f32 (what compare/serving.py writes), instead of made here. With --check as well nothing
+// is timed: beside each model GNN_K.scores.f32 gets what its scorer says of the first users,
+// [users, 2]: of the whole sequence, and after the last of its events, read one by one.
 
 #include <benchmark/benchmark.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "ecseq/core/rng.hpp"
+#include "ecseq/io/input_file.hpp"
 #include "ecseq/serving/live_scorer.hpp"
 #include "ecseq/serving/state_store.hpp"
 
@@ -22,11 +31,21 @@ constexpr Index kLength = 50, kFeatures = 32, kHidden = 32;
 constexpr Index kUsers = 100'000;  // whose histories overlap in one table, each begins elsewhere
 constexpr Index kShift = 7;
 
+std::filesystem::path folder;  ///< of models and events; empty: they are made here
+std::string file_of(const std::string& gnn, Index representatives, const char* ending) {
+  return folder / (gnn + "_" + std::to_string(representatives) + ending);
+}
+
 /// Events of everybody.
 const Matrix<float>& table() {
   static const Matrix<float> values = [] {
     Rng rng(1);
     Matrix<float> out(kUsers * kShift + kLength, kFeatures);
+    if (!folder.empty()) {
+      io::InputFile file(folder / "events.f32");
+      file.read(out.data(), sizeof(float) * static_cast<std::size_t>(out.size()));
+      return out;
+    }
     for (Index i = 0; i < out.size(); ++i) out.data()[i] = static_cast<float>(rng.uniform(-1, 1));
     return out;
   }();
@@ -71,6 +90,10 @@ const serving::Scorer& scorer_of(const std::string& gnn, Index representatives) 
   const auto key = std::make_pair(gnn, representatives);
   const auto found = made.find(key);
   if (found != made.end()) return found->second;
+  if (!folder.empty()) {
+    const std::string file = file_of(gnn, representatives, ".safetensors");
+    return made.emplace(key, serving::Scorer::load(file)).first->second;
+  }
   return made.emplace(key, serving::Scorer(make_model(gnn, representatives))).first->second;
 }
 
@@ -109,11 +132,7 @@ class Latencies {
 /// The requests of distinct users, in an order no prefetcher follows.
 class Users {
  public:
-  Users() {
-    Rng rng(3);
-    order_.reserve(kUsers);
-    for (Index i = 0; i < kUsers; ++i) order_.push_back(rng.below(kUsers));
-  }
+  Users() : order_(Rng(3).permutation(kUsers)) {}
   const float* next() {
     at_ = at_ + 1 == order_.size() ? 0 : at_ + 1;
     return table().row(order_[at_] * kShift).data();
@@ -315,12 +334,44 @@ void BM_Batch(benchmark::State& state) {
 }
 BENCHMARK(BM_Batch)->Arg(1)->Arg(2)->UseRealTime()->MinTime(2.0);
 
+/// Writes what --check promises for one model.
+void write_scores(const std::string& gnn, Index representatives) {
+  constexpr Index kChecked = 1000;
+  const serving::Scorer& scorer = scorer_of(gnn, representatives);
+  serving::Workspace workspace;
+  Matrix<float> scores(kChecked, 2);
+  for (Index i = 0; i < kChecked; ++i) {
+    const float* const events = table().row(i * kShift).data();
+    scores(i, 0) = scorer.score({{events, kLength, kFeatures}, {}, 0.0, {}}, workspace).value();
+    serving::State state = scorer.start();
+    for (Index t = 0; t < kLength; ++t) {
+      const serving::Event event{{events + t * kFeatures, kFeatures}, 0.0, {}};
+      scores(i, 1) = scorer.update(state, event);
+    }
+  }
+  std::ofstream file(file_of(gnn, representatives, ".scores.f32"), std::ios::binary);
+  file.exceptions(std::ios::badbit | std::ios::failbit);
+  file.write(reinterpret_cast<const char*>(scores.data()),
+             static_cast<std::streamsize>(sizeof(float)) * scores.size());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Batches want all cores; they come last and by a filter of their own.
-  const bool batch = argc > 1 && std::string_view(argv[1]).find("Batch") != std::string_view::npos;
-  if (!batch) pin_to_one_core();
   benchmark::Initialize(&argc, argv);
+  bool check = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--models" && i + 1 < argc) folder = argv[++i];
+    check = check || argument == "--check";
+  }
+  if (check && !folder.empty()) {
+    for (const char* gnn : {"sage_mean", "gat", "attention"}) write_scores(gnn, 500);
+    write_scores("sage_mean", 5000);
+    return 0;
+  }
+  // Batches want all cores; they come last and by a filter of their own.
+  const bool batch = benchmark::GetBenchmarkFilter().find("Batch") != std::string::npos;
+  if (!batch) pin_to_one_core();
   benchmark::RunSpecifiedBenchmarks();
 }
