@@ -20,6 +20,7 @@
 
 #include "ecseq/core/rng.hpp"
 #include "ecseq/io/input_file.hpp"
+#include "ecseq/kernels/vec.hpp"
 #include "ecseq/serving/live_scorer.hpp"
 #include "ecseq/serving/state_store.hpp"
 
@@ -373,5 +374,7 @@ int main(int argc, char** argv) {
   // Batches want all cores; they come last and by a filter of their own.
   const bool batch = benchmark::GetBenchmarkFilter().find("Batch") != std::string::npos;
   if (!batch) pin_to_one_core();
+  benchmark::AddCustomContext("floats per vector", std::to_string(kernels::kLanes<float>));
+  benchmark::AddCustomContext("compiler", __VERSION__);
   benchmark::RunSpecifiedBenchmarks();
 }
