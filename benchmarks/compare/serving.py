@@ -115,18 +115,18 @@ def batch_rates(path: Path, events: NDArray[np.float32], threads: int) -> dict[s
     return {f"PyTorch, {name}": value for name, value in rates.items()}
 
 
-def machine(program: Program) -> list[str]:
+def machine(program: Program, load: float) -> list[str]:
     model = [
         x.split(":")[1].strip()
         for x in Path("/proc/cpuinfo").read_text().splitlines()
         if x.startswith("model name")
     ]
-    context = program.run("^BM_Batch/1")["context"]
+    built = program.context()
     return [
         f"{model[0] if model else platform.processor()}, {os.cpu_count()} cores, "
-        f"Linux {platform.release()}, load {os.getloadavg()[0]:.2f} at the start",
-        f"ecseq {ecseq.__version__}, built by {context['compiler']}, "
-        f"{context['floats per vector']} floats per vector; PyTorch {torch.__version__} "
+        f"Linux {platform.release()}, load {load:.2f} before the start",
+        f"ecseq {ecseq.__version__}, compiler {built['compiler']}, "
+        f"{built['floats per vector']} floats per vector; PyTorch {torch.__version__} "
         f"({torch.backends.cpu.get_cpu_capability()}), ONNX Runtime {onnxruntime.__version__}, "
         f"Python {platform.python_version()}",
         f"{time.strftime('%Y-%m-%d')}: "
@@ -134,8 +134,41 @@ def machine(program: Program) -> list[str]:
     ]
 
 
+def tables(
+    about: list[str],
+    arguments: argparse.Namespace,
+    latencies: dict[str, dict[str, list[Latency]]],
+    rates: dict[int, dict[str, list[float]]],
+) -> str:
+    whole, event = latencies[WHOLE.format(*COMPARED)], latencies[EVENT.format(COMPARED[0])]
+    own = [
+        {"GraphSAGE": measured[OURS]}
+        | {name: latencies[case][OURS] for name, case in cases.items()}
+        for measured, cases in ((whole, OTHERS), (event, OTHER_EVENTS))
+    ]
+    parts = [
+        "\n".join(f"- {line}" for line in about)
+        + f"\n- {arguments.rounds} rounds of {arguments.users:,} requests per peer, "
+        f"{USERS:,} or more of our program: median (smallest..largest) of the rounds; ratios are "
+        "taken round by round",
+        "A whole sequence of 50 events, read and scored:",
+        serving_report.latencies("whole sequence", whole, whole[OURS]),
+        "One event more and a new score, the state being kept:",
+        serving_report.latencies("one event", event, event[OURS]),
+        "Other models of ours, the same way; a whole sequence:",
+        serving_report.latencies(OURS, own[0], whole[OURS]),
+        "and one event:",
+        serving_report.latencies(OURS, own[1], event[OURS]),
+    ]
+    for threads, measured in sorted(rates.items()):
+        parts.append(f"{BATCH:,} sequences at once, {threads} thread{'s' if threads > 1 else ''}:")
+        parts.append(serving_report.batches(measured, measured[OURS]))
+    return "\n\n".join(parts)
+
+
 def main() -> None:
     arguments = parse()
+    load = os.getloadavg()[0]
     torch.set_num_threads(1)
     all_cores = os.sched_getaffinity(0)
     latencies: dict[str, dict[str, list[Latency]]] = defaultdict(lambda: defaultdict(list))
@@ -149,7 +182,7 @@ def main() -> None:
             programs["ecseq, C++, AVX2"] = Program(arguments.avx2_program, folder)
         others = peers(path_of(folder, COMPARED), LENGTH)
         require_same_scores(list(programs.values()), others, events, expected)
-        about = machine(ours)
+        about = machine(ours, load)
         print("\n".join(about), flush=True)
         order = np.random.default_rng(3).permutation(USERS)[: arguments.users].tolist()
         for number in range(arguments.rounds):
@@ -178,38 +211,6 @@ def main() -> None:
     if arguments.json:
         everything = {"machine": about, "latencies": latencies, "sequences_per_second": rates}
         arguments.json.write_text(json.dumps(everything, indent=1) + "\n")
-
-
-def tables(
-    about: list[str],
-    arguments: argparse.Namespace,
-    latencies: dict[str, dict[str, list[Latency]]],
-    rates: dict[int, dict[str, list[float]]],
-) -> str:
-    whole, event = latencies[WHOLE.format(*COMPARED)], latencies[EVENT.format(COMPARED[0])]
-    own = [
-        {"GraphSAGE": measured[OURS]}
-        | {name: latencies[case][OURS] for name, case in cases.items()}
-        for measured, cases in ((whole, OTHERS), (event, OTHER_EVENTS))
-    ]
-    parts = [
-        "\n".join(f"- {line}" for line in about)
-        + f"\n- {arguments.rounds} rounds of {arguments.users:,} requests per peer, "
-        f"{USERS:,} of our program: median (smallest..largest) of the rounds; ratios are taken "
-        "round by round",
-        "A whole sequence of 50 events, read and scored:",
-        serving_report.latencies("whole sequence", whole, whole[OURS]),
-        "One event more and a new score, the state being kept:",
-        serving_report.latencies("one event", event, event[OURS]),
-        "Other models of ours, the same way; a whole sequence:",
-        serving_report.latencies(OURS, own[0], whole[OURS]),
-        "and one event:",
-        serving_report.latencies(OURS, own[1], event[OURS]),
-    ]
-    for threads, measured in sorted(rates.items()):
-        parts.append(f"{BATCH:,} sequences at once, {threads} thread{'s' if threads > 1 else ''}:")
-        parts.append(serving_report.batches(measured, measured[OURS]))
-    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":

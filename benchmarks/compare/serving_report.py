@@ -24,9 +24,8 @@ def _number(x: float) -> str:
 def _spread(values: Iterable[float]) -> str:
     """Median, smallest and largest."""
     numbers = list(values)
-    return (
-        f"{_number(statistics.median(numbers))} ({_number(min(numbers))}..{_number(max(numbers))})"
-    )
+    low, middle, high = map(_number, (min(numbers), statistics.median(numbers), max(numbers)))
+    return middle if low == high else f"{middle} ({low}..{high})"
 
 
 def _ratios(others: Sequence[Latency], ours: Sequence[Latency], percentile: int) -> list[float]:

@@ -54,6 +54,11 @@ class Program:
             written: dict[str, Any] = json.load(out)
         return written
 
+    def context(self) -> dict[str, str]:
+        """How it was built, among what Google Benchmark knows of the machine."""
+        built: dict[str, str] = self.run("^BM_OneEvent/gat/")["context"]
+        return built
+
     def latencies(self) -> dict[str, Latency]:
         """By case, such as "WholeSequence/gat_500"."""
         cases = self.run("^BM_(WholeSequence|OneEvent|OneEventOfAMillionUsers)/")["benchmarks"]
