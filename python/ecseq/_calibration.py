@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
 
 from ecseq import _core
 
@@ -182,6 +181,8 @@ def _fit_sigmoid(logits: Doubles, positive: NDArray[np.bool_]) -> Sigmoid:
 def _fit_steps(logits: Doubles, positive: NDArray[np.bool_]) -> Steps:
     """Isotonic regression, whose shares stay 1 / (n + 2) from 0 and 1, as Laplace's rule has it: n
     rows cannot tell a probability below about 1 / n from 0."""
+    from sklearn.isotonic import IsotonicRegression  # scoring does without scikit-learn
+
     n = len(logits)
     fitted = IsotonicRegression(out_of_bounds="clip").fit(logits, positive)
     least = 1.0 / (n + 2)

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_class_weight
 
 from ecseq._checks import as_seconds, check_finite
 from ecseq._entity_ids import Keys, entity_keys, keys_of_sets, members_of, take
@@ -115,6 +113,8 @@ def seed_of(random_state: Any) -> int:
         if random_state < 0:
             raise ValueError(f"random_state: expected at least 0, got {random_state}")
         return int(random_state)
+    from sklearn.utils import check_random_state  # scoring does without scikit-learn
+
     return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
 
 
@@ -129,6 +129,10 @@ def class_weights(
             raise ValueError(
                 f"class_weight: {class_weight!r} is not one of None, 'balanced', or a dict"
             )
+        from sklearn.utils.class_weight import (
+            compute_class_weight,
+        )  # scoring does without scikit-learn
+
         weights = compute_class_weight("balanced", classes=np.unique(codes), y=codes)
         return [float(w) for w in weights]
     unknown = [label for label in class_weight if label not in set(classes.tolist())]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.multiclass import type_of_target
 
 from ecseq import _core
 from ecseq._sequences import Sequences, ranges
@@ -79,6 +78,8 @@ def encode_labels(
         row = int(np.argmin(np.isfinite(labels)))
         raise ValueError(f"y: value at row {row} is not finite ({labels[row]})")
     if task == "auto":
+        from sklearn.utils.multiclass import type_of_target  # scoring does without scikit-learn
+
         task = "regression" if type_of_target(labels) == "continuous" else "classification"
     if task == "regression":
         return "regression", None, np.ascontiguousarray(labels, dtype=np.float32)

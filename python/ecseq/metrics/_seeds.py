@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from ecseq.metrics._checks import pair
 
@@ -38,6 +37,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> PairedDifference:
     >>> paired_difference([0.8, 0.9], [0.7, 0.8]).mean.__round__(3)
     0.1
     """
+    from scipy.special import stdtrit  # the other metrics do without SciPy
+
     first, second = pair(a, b, ("a", "b"))
     if first.ndim != 1 or len(first) < 2:
         raise ValueError(f"a: expected one figure for each of two or more seeds, got {first.shape}")
