@@ -287,6 +287,8 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         if sequences is None:
             # Names of data-frame columns and their number, as scikit-learn keeps them.
             validate_data(self, X, skip_check_array=True)
+        else:
+            self.feature_names_in_ = np.asarray(sequences.feature_names, dtype=object)
         return self
 
     def _unlabelled_data(self, X: Rows, training: Sequences | None) -> Any:
@@ -562,9 +564,13 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
 
     def save(self, path: Any) -> None:
         """Write one safetensors file; ``ecseq.load`` reads it. Nothing in it is ever executed."""
+        self._described().save(str(path))
+
+    def _described(self) -> _core.Model:
+        """The model with all that its file says of the estimator."""
         check_is_fitted(self)
         self._model.set_metadata(json.dumps(description_of(self)))
-        self._model.save(str(path))
+        return self._model
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_model")
