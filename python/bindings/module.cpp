@@ -15,4 +15,5 @@ PYBIND11_MODULE(ECSEQ_MODULE_NAME, m) {
   ecseq::bindings::register_compress(m);
   ecseq::bindings::register_pipeline(m);
   ecseq::bindings::register_forecaster(m);
+  ecseq::bindings::register_serving(m);
 }

@@ -11,5 +11,6 @@ void register_graph(pybind11::module_& m);
 void register_compress(pybind11::module_& m);
 void register_pipeline(pybind11::module_& m);
 void register_forecaster(pybind11::module_& m);
+void register_serving(pybind11::module_& m);
 
 }  // namespace ecseq::bindings

@@ -1,6 +1,6 @@
 """Event sequences scored through representatives (ECSeq, arXiv 2406.02979).
 
-`Sequences` and the metrics take NumPy alone. What takes scikit-learn or SciPy is imported
+`Scorer`, `Sequences` and the metrics take NumPy alone. What takes scikit-learn or SciPy is imported
 at its first use.
 """
 
@@ -8,11 +8,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ecseq import metrics
-from ecseq._core import ModelFileError, TrainingDiverged, set_num_threads
+from ecseq._core import ModelFileError, State, TrainingDiverged, set_num_threads
 from ecseq._core import version as __version__
 from ecseq._dispatch import cpu_info
 from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
 from ecseq._freshness import Staleness, StaleStateWarning
+from ecseq._scorer import Scorer
 from ecseq._sequences import Sequences
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ __all__ = [
     "FrozenRepresentatives",
     "ModelFileError",
     "Representatives",
+    "Scorer",
     "SequenceEncoder",
     "Sequences",
     "SeriesCase",
@@ -82,6 +84,7 @@ __all__ = [
     "SimilarityRelation",
     "StaleStateWarning",
     "Staleness",
+    "State",
     "TrainingDiverged",
     "__version__",
     "compress",

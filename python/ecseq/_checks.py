@@ -29,6 +29,8 @@ def as_float32(x: ArrayLike, name: str) -> NDArray[np.float32]:
     array = as_array(x, name)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name}: expected numbers, got dtype {array.dtype}")
+    if array.dtype == np.float32 and array.flags.c_contiguous:
+        return array  # one event takes less time than np.errstate
     with np.errstate(over="ignore"):
         # np.asarray with an order keeps 0-d and 1-d shapes, unlike np.ascontiguousarray.
         return np.asarray(array, dtype=np.float32, order="C")
