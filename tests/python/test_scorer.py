@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import os
 import pickle
 import subprocess
@@ -21,7 +22,7 @@ import pytest
 
 import ecseq
 from conftest import DAY
-from ecseq import Scorer
+from ecseq import Scorer, _core
 
 # States are asked far beyond their last event here, on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::ecseq.StaleStateWarning")
@@ -396,7 +397,7 @@ class TestBadInput:
         from sklearn.linear_model import LogisticRegression
 
         model = ecseq.ECSeqClassifier(
-            head=LogisticRegression(), n_representatives=10, controls=False
+            head=LogisticRegression(max_iter=1000), n_representatives=10, controls=False
         ).fit(training.X, training.y)
         with pytest.raises(ValueError, match="head"):
             Scorer(model)
@@ -419,6 +420,19 @@ def test_a_file_a_pickle_and_a_copy_score_the_same(model, scorer, windows, tmp_p
     other = pickle.loads(pickle.dumps(Scorer.load(path, window=7)))
     assert other.window == 7
     assert other.encoder_id != scorer.encoder_id
+
+
+def test_a_file_without_names_of_features_reads_sequences(model, scorer, windows, tmp_path):
+    core = _core.Model.from_bytes(model._described().to_bytes(), "test")
+    description = json.loads(core.metadata)
+    del description["feature_names_in"]
+    core.set_metadata(json.dumps(description))
+    core.save(str(tmp_path / "old.ecseq"))
+    old = Scorer.load(tmp_path / "old.ecseq")
+    np.testing.assert_array_equal(old.score_batch(windows), scorer.score_batch(windows))
+    in_order = [[event[name] for name in FEATURES] for event in events_of(windows, 9)]
+    with pytest.raises(ValueError, match="'shop' holds categories, and the model file does not"):
+        old.score(in_order, **request_of(windows, 9))
 
 
 def test_what_a_scorer_says_of_itself(scorer, related):
