@@ -25,9 +25,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 rng = np.random.default_rng(0)
 events = [rng.normal(size=(100, 8)).astype(np.float32) for _ in range(20000)]
 batch = ecseq.Sequences.from_list(events)
+encoder = ecseq.SequenceEncoder(hidden_size=64, max_epochs=1000)
 print("ready", flush=True)
 try:
-    ecseq.SequenceEncoder(hidden_size=64, max_epochs=1000).fit(batch, np.arange(20000) % 2)
+    encoder.fit(batch, np.arange(20000) % 2)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
     sys.exit(7)
