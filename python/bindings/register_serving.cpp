@@ -4,7 +4,7 @@
 
 #include "convert.hpp"
 #include "convert_samples.hpp"
-#include "ecseq/serving/scorer.hpp"
+#include "ecseq/serving/live_scorer.hpp"
 #include "register.hpp"
 
 namespace ecseq::bindings {
@@ -83,7 +83,7 @@ Workspace& thread_workspace() {
 }
 
 /// One output as a number, several as an array. Takes the GIL where it is asked to.
-py::object to_python(std::span<const float> values) {
+py::object numbers(std::span<const float> values) {
   if (values.size() == 1) return py::float_(values.front());
   return FloatArray(static_cast<py::ssize_t>(values.size()), values.data());
 }
@@ -91,12 +91,76 @@ py::object to_python(std::span<const float> values) {
 /// What `score()` returns, which it computes without the GIL, in a workspace of the thread's own.
 template <class Work>
 py::object scored(Work&& score) {
-  return to_python(released(score).values);
+  return numbers(released(score).values);
 }
 
 Scorer scorer_of(const py::bytes& bytes, const std::string& origin, Index window) {
   const std::string_view text = bytes;
   return released([&] { return Scorer::from_bytes(text, origin, {.window = window}); });
+}
+
+void register_live_scorer(py::module_& m) {
+  using serving::LiveScorer;
+  py::class_<LiveScorer>(m, "LiveScorer")
+      .def(py::init([](const std::string& path, Index window, std::size_t max_users,
+                       std::size_t max_pending, bool labels_on_arrival) {
+             serving::LiveOptions options;
+             options.scorer.window = window;
+             options.max_users = max_users;
+             options.entities.max_pending = max_pending;
+             options.entities.labels_on_arrival = labels_on_arrival;
+             return released([&] { return std::make_unique<LiveScorer>(path, options); });
+           }),
+           py::arg("path"), py::arg("window"), py::arg("max_users"), py::arg("max_pending"),
+           py::arg("labels_on_arrival"))
+      .def(
+          "on_event",
+          [](LiveScorer& live, std::uint64_t user, std::uint64_t event_id, const FloatArray& event,
+             double time, const py::list& keys) {
+            const HeldKeys entities(keys);
+            const serving::Event happened{
+                {event.data(), static_cast<std::size_t>(event.size())}, time, entities};
+            return scored(
+                [&] { return live.on_event(user, happened, event_id, thread_workspace()); });
+          },
+          py::arg("user"), py::arg("event_id"), py::arg("event"), py::arg("time"), py::arg("keys"))
+      .def("label", &LiveScorer::label, py::arg("event_id"), py::arg("y"), py::arg("now"),
+           py::call_guard<py::gil_scoped_release>())
+      .def(
+          "score",
+          [](const LiveScorer& live, const FloatArray& events, const py::object& times, double time,
+             const py::list& keys) {
+            const HeldRequest held(events, times, time, keys);
+            return scored([&] { return live.score(held.request, thread_workspace()); });
+          },
+          py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"))
+      .def(
+          "explain",
+          [](const LiveScorer& live, const FloatArray& events, const py::object& times, double time,
+             const py::list& keys, Index top) {
+            const HeldRequest held(events, times, time, keys);
+            return to_python(released([&] { return live.explain(held.request, top); }));
+          },
+          py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"), py::arg("top"))
+      .def("reload", &LiveScorer::reload, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+      .def("save", &LiveScorer::save, py::arg("folder"), py::call_guard<py::gil_scoped_release>())
+      .def("restore", &LiveScorer::restore, py::arg("folder"),
+           py::call_guard<py::gil_scoped_release>())
+      .def("staleness", &LiveScorer::staleness, py::arg("now"))
+      .def_property_readonly("scorer",
+                             [](const LiveScorer& live) { return live.current()->scorer; })
+      .def_property_readonly("version",
+                             [](const LiveScorer& live) { return live.current()->number; })
+      .def_property_readonly("n_users",
+                             [](const LiveScorer& live) -> std::uint64_t {
+                               const auto version = live.current();
+                               return version->users ? version->users->size() : 0;
+                             })
+      .def_property_readonly("n_waiting", [](const LiveScorer& live) -> std::uint64_t {
+        const auto version = live.current();
+        return version->entities ? version->entities->pending() : 0;
+      });
+  m.def("event_id", &serving::event_id, py::arg("user"), py::arg("time"));
 }
 
 void register_state(py::module_& m) {
@@ -126,6 +190,7 @@ void register_state(py::module_& m) {
 
 void register_serving(py::module_& m) {
   register_state(m);
+  register_live_scorer(m);
   py::class_<Scorer>(m, "Scorer")
       .def_static(
           "load",
@@ -178,12 +243,11 @@ void register_serving(py::module_& m) {
             const HeldKeys entities(keys);
             const serving::Event happened{
                 {event.data(), static_cast<std::size_t>(event.size())}, time, entities};
-            return to_python(shared
-                                 .with([&](serving::State& state) {
-                                   return scorer.update(state.block(), happened,
-                                                        thread_workspace());
-                                 })
-                                 .values);
+            return numbers(shared
+                               .with([&](serving::State& state) {
+                                 return scorer.update(state.block(), happened, thread_workspace());
+                               })
+                               .values);
           },
           py::arg("state"), py::arg("event"), py::arg("time"), py::arg("keys"))
       .def_property_readonly("metadata",

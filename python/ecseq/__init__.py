@@ -13,6 +13,7 @@ from ecseq._core import version as __version__
 from ecseq._dispatch import cpu_info
 from ecseq._explanations import EntityCase, Explanation, Explanations, SimilarCase
 from ecseq._freshness import Staleness, StaleStateWarning
+from ecseq._live_scorer import LiveScorer
 from ecseq._scorer import Scorer
 from ecseq._sequences import Sequences
 
@@ -72,6 +73,7 @@ __all__ = [
     "ExplanationQuality",
     "Explanations",
     "FrozenRepresentatives",
+    "LiveScorer",
     "ModelFileError",
     "Representatives",
     "Scorer",

@@ -293,7 +293,10 @@ class Scorer:
             raise ValueError(
                 f"entities: the model needs {missing!r}; give None where there is none"
             )
-        return [_keys_of(given[name], is_set, name) for name, is_set in self._entity_sets.items()]
+        return [
+            keys_of(given[name], is_set, f"entities[{name!r}]")
+            for name, is_set in self._entity_sets.items()
+        ]
 
     def _refuse_unknown(self, entities: Mapping[str, Any]) -> None:
         unknown = [name for name in entities if name not in self._entity_sets]
@@ -369,10 +372,11 @@ def _only(events: Any) -> Any:
     return events[0] if isinstance(events[0], Mapping) or np.ndim(events) == 2 else events
 
 
-def _keys_of(given: Any, is_set: bool, name: str) -> NDArray[np.uint64]:
+def keys_of(given: Any, is_set: bool, name: str) -> NDArray[np.uint64]:
+    """The key of an id, or those of a set. name: of the argument, for errors."""
     if is_set:
-        keys, _ = keys_of_sets([given], f"entities[{name!r}]", 1)
+        keys, _ = keys_of_sets([given], name, 1)
         return keys
     if type(given) is str or type(given) is int:  # the short way to what entity_keys gives
         return _core.keys_of_texts([str(given)])
-    return entity_keys([given], f"entities[{name!r}]", 1)
+    return entity_keys([given], name, 1)
