@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <span>
 
@@ -24,7 +25,7 @@ double log_odds(double p) {
 
 /// How many of the first values are good, where good ones come first: as std::partition_point, but
 /// without branches, for where a random entity's windows end no processor can guess. Good: of a
-/// double or, lane by lane, of a vector.
+/// double or, lane by lane, of a vector. values: in a record (see EntityRecord::kSpareBytes).
 template <class Good>
 std::ptrdiff_t count_leading(std::span<const double> values, Good good) {
   using Lanes = kernels::Vec<double>;
@@ -37,14 +38,15 @@ std::ptrdiff_t count_leading(std::span<const double> values, Good good) {
     left -= half;
   }
   std::ptrdiff_t count = begin - values.data();
-  kernels::IntVec<double> minus_count{};
-  std::size_t at = 0;
-  for (; at + kWidth <= left; at += kWidth) {
-    const Lanes lanes = kernels::load(begin + at);
-    minus_count += good(lanes);
+  kernels::IntVec<double> lane, minus_count{};
+  for (std::size_t i = 0; i < kWidth; ++i) lane[i] = static_cast<std::int64_t>(i);
+  // The last vector goes beyond the values, where a record has bytes to spare.
+  for (auto rest = static_cast<std::int64_t>(left); rest > 0; rest -= kWidth) {
+    const Lanes lanes = kernels::load(begin);
+    minus_count += good(lanes) & (lane < rest);
+    begin += kWidth;
   }
-  for (std::size_t lane = 0; lane < kWidth; ++lane) count -= minus_count[lane];
-  for (; at < left; ++at) count += good(begin[at]);
+  for (std::size_t i = 0; i < kWidth; ++i) count -= minus_count[i];
   return count;
 }
 

@@ -12,7 +12,8 @@ std::size_t EntityRecord::bytes(EntityShape shape, std::size_t events, std::size
   record.event_capacity = static_cast<std::uint32_t>(events);
   record.label_capacity = static_cast<std::uint32_t>(labels);
   const std::size_t floats = (shape.base ? 3 : 1) * labels * shape.channels;
-  return sizeof(EntityRecord) + record.floats_at() * sizeof(double) + floats * sizeof(float);
+  return sizeof(EntityRecord) + record.floats_at() * sizeof(double) + floats * sizeof(float) +
+         kSpareBytes;
 }
 
 void EntityRecord::insert_event(std::size_t at, double time) {

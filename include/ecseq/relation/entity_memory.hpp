@@ -54,7 +54,7 @@ namespace ecseq::relation {
 /// labels can reach any more are folded into totals. Features are therefore exact for every t at
 /// or after the latest event observed of that entity, whatever the order in which events were
 /// observed; for an earlier t the totals may hold events later than t. Of an entity are kept, with
-/// C channels and H half-lives: about 150 bytes, 8 (1 + H) per event and
+/// C channels and H half-lives: about 200 bytes, 8 (1 + H) per event and
 /// 8 (1 + H) (1 + C) + 4 C (12 C with base outputs) per label; at most twice as many events and
 /// labels as can be reached, or 32; and room to grow, at most half as much again. The whole of it
 /// is one block of memory.

@@ -59,6 +59,8 @@ struct EntityRecord {
   const float* base() const { return self().base(); }
   const float* beyond() const { return self().beyond(); }
 
+  /// Behind the arrays, so that a vector may be loaded from any place in them.
+  static constexpr std::size_t kSpareBytes = 56;
   /// Memory of a record with room for so many events and labels, its arrays included.
   static std::size_t bytes(EntityShape shape, std::size_t events, std::size_t labels);
 
