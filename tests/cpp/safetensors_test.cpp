@@ -1,9 +1,13 @@
 #include "ecseq/io/safetensors.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -274,6 +278,35 @@ TEST(Checksum, ValuesArePartOfTheFileFormat) {
   ecseq::io::Checksum text;
   text.add("representative");
   EXPECT_EQ(text.value(), 0x7a9df604e8d8e4a8ULL);
+}
+
+TEST(Safetensors, AFullDiskLeavesTheOldFileAndNothingElse) {
+  const auto folder =
+      std::filesystem::temp_directory_path() / ("ecseq_full_disk_" + std::to_string(::getpid()));
+  std::filesystem::create_directory(folder);
+  const std::string path = (folder / "model").string();
+  TensorFile small, large;
+  small.integers["x"] = {1, 2, 3};
+  large.doubles["y"].assign(500'000, 1.0);
+  write_file(small, path);
+  const pid_t child = ::fork();
+  if (child == 0) {  // no file of this process may grow beyond a megabyte
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1'000'000, 1'000'000};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) std::_Exit(2);
+    try {
+      write_file(large, path);
+    } catch (const FileError&) {
+      std::_Exit(0);
+    }
+    std::_Exit(3);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  EXPECT_EQ(ecseq::io::read_file(path).integers.at("x"), small.integers["x"]);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
