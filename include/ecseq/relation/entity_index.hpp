@@ -85,7 +85,10 @@ class EntityIndex {
   /// The slot of a key, or the free one where it would go.
   Slot& slot(EntityKey key) const {
     std::size_t at = home(key);
-    while (slots()[at].cell != 0 && slots()[at].key != key) at = (at + 1) & (slot_count_ - 1);
+    // Cells of other slots are not read: another thread may be writing them, see `with_room`.
+    while (slots()[at].key != key && slots()[at].key != kNoEntity) {
+      at = (at + 1) & (slot_count_ - 1);
+    }
     return slots()[at];
   }
   void resize(std::size_t slot_count);
