@@ -119,7 +119,7 @@ struct EntityStates::Parts {
   }
   void check_event(double time, EntityKeys entities, std::span<const float> base) const;
   std::vector<float> label_values(double y) const;
-  std::vector<float> in_label_units(std::span<const float> base) const;
+  InlineList<float, 2> in_label_units(std::span<const float> base) const;
   /// Each member of an event once. use(shard, key)
   template <class Use>
   void for_each_entity(std::size_t relation, std::span<const EntityKey> keys, Use use) const {
@@ -191,12 +191,12 @@ std::vector<float> EntityStates::Parts::label_values(double y) const {
   return out;
 }
 
-std::vector<float> EntityStates::Parts::in_label_units(std::span<const float> base) const {
-  if (!with_base) return {};
-  std::vector<float> out(base.begin(), base.end());
-  if (task != Task::kRegression) return out;
+InlineList<float, 2> EntityStates::Parts::in_label_units(std::span<const float> base) const {
+  InlineList<float, 2> out;
+  if (!with_base) return out;
+  const bool standardised = task == Task::kRegression;
   const auto mean = static_cast<float>(target_mean), scale = static_cast<float>(target_std);
-  for (float& output : out) output = (output - mean) / scale;
+  for (const float output : base) out.append(standardised ? (output - mean) / scale : output);
   return out;
 }
 
@@ -299,12 +299,9 @@ void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entit
                            std::span<const float> base) {
   parts_->check_event(time, entities, base);
   PendingEvent event{time, {}, parts_->in_label_units(base)};
-  std::size_t words = entities.size();
-  for (const auto& keys : entities) words += keys.size();
-  event.words.reserve(words);
   for (const auto& keys : entities) {
-    event.words.push_back(keys.size());
-    event.words.insert(event.words.end(), keys.begin(), keys.end());
+    event.words.append(keys.size());
+    event.words.append(keys);
   }
   const auto passing = parts_->gate.pass();
   {
@@ -336,7 +333,7 @@ bool EntityStates::label(std::uint64_t event_id, double y, double now) {
   }
   if (!event) return false;
   const auto known_from = parts_->options.labels_on_arrival ? std::optional(now) : std::nullopt;
-  std::span<const std::uint64_t> words = event->words;
+  std::span<const std::uint64_t> words(event->words);
   for (std::size_t r = 0; r < parts_->relations(); ++r) {
     const std::span<const EntityKey> keys = words.subspan(1, words[0]);
     parts_->for_each_entity(r, keys, [&](Shard& of, EntityKey key) {
@@ -434,11 +431,11 @@ void EntityStates::Parts::read_pending(const io::TensorFile& file) {
       at += 1 + static_cast<std::size_t>(words[at]);
     }
     for (std::size_t j = begin; j < at; ++j) {
-      event.words.push_back(std::bit_cast<std::uint64_t>(words[j]));
+      event.words.append(std::bit_cast<std::uint64_t>(words[j]));
     }
     if (with_base) {
       const float* const row = base.row(static_cast<Index>(i)).data();
-      event.base.assign(row, row + channels);
+      event.base.append({row, static_cast<std::size_t>(channels)});
     }
     expect(pending.add(id, std::move(event)));
   }

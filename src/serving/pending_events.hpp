@@ -9,14 +9,15 @@
 #include <vector>
 
 #include "ecseq/core/fetch_line.hpp"
+#include "inline_list.hpp"
 
 namespace ecseq::serving {
 
 /// An event that waits for its label.
 struct PendingEvent {
   double time = 0;
-  std::vector<std::uint64_t> words;  ///< of each relation the number of its keys, then the keys
-  std::vector<float> base;           ///< in label units
+  InlineList<std::uint64_t, 4> words;  ///< of each relation the number of its keys, then the keys
+  InlineList<float, 2> base;           ///< in label units
 };
 
 /// Events by id, in the order in which they came; a full list forgets the oldest. One thread.
