@@ -10,6 +10,9 @@ VENV_BIN := $(abspath $(VENV))/bin
 DEBIAN_PACKAGES := g++ cmake ninja-build ccache pkg-config libeigen3-dev libspectra-dev libfaiss-dev \
   libopenblas-dev nlohmann-json3-dev libgtest-dev libbenchmark-dev python3-dev python3-venv
 
+# Of `make serve` alone.
+SERVE_PACKAGES := libboost-dev libcli11-dev
+
 SOURCES := CMakeLists.txt pyproject.toml \
   $(shell find cmake include src python -type f ! -path '*/__pycache__/*')
 CPP_FILES = $(shell find include src python tests benchmarks examples -name '*.[ch]pp')
@@ -19,7 +22,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-python bench lint format clean
+.PHONY: help demo test test-cpp test-python bench serve load-test lint format clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -45,6 +48,17 @@ bench: $(STAMPS)/debian ## build the benchmarks and run each
 	@set -e; for program in $$(find $(BUILD)/benchmarks -maxdepth 1 -type f -perm -u+x | sort); do \
 	  echo "== $$program"; "$$program"; done
 
+serve: $(STAMPS)/serve ## build the HTTP service and its load test, docs/serving-http.md
+	$(configure) -DECSEQ_BUILD_SERVE=ON
+	cmake --build --preset release --target ecseq_serve ecseq_load_test
+
+# LOAD: options of the load test, such as "--rate 40000 --seconds 600".
+load-test: serve $(BUILD)/load-model.ecseq ## the service under load: 20,000 events/s over loopback
+	examples/serve/load_test.sh $(BUILD)/examples/serve $(BUILD)/load-model.ecseq $(LOAD)
+
+$(BUILD)/load-model.ecseq: examples/serve/load_model.py | $(STAMPS)/package
+	$(VENV_BIN)/python $< $@
+
 lint: $(STAMPS)/lint ## formatting, ruff, mypy; changes nothing
 	@echo $(CPP_FILES) | xargs $(VENV_BIN)/clang-format --dry-run -Werror
 	$(VENV_BIN)/ruff check $(PYTHON_FILES)
@@ -64,11 +78,14 @@ configure = cmake --preset release $(launcher)
 
 # Debian packages: only those missing, with sudo where we are not root. Elsewhere than on Debian
 # the list is shown, and the compiler will tell what is not there.
-$(STAMPS)/debian: Makefile
+$(STAMPS)/debian: PACKAGES = $(DEBIAN_PACKAGES)
+$(STAMPS)/serve: PACKAGES = $(SERVE_PACKAGES)
+$(STAMPS)/serve: $(STAMPS)/debian
+$(STAMPS)/debian $(STAMPS)/serve: Makefile
 	@if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then \
-	  echo "Not a Debian system. Needed, by Debian's names: $(DEBIAN_PACKAGES)"; \
+	  echo "Not a Debian system. Needed, by Debian's names: $(PACKAGES)"; \
 	else \
-	  missing=""; for package in $(DEBIAN_PACKAGES); do \
+	  missing=""; for package in $(PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' \
 	      || missing="$$missing $$package"; \
 	  done; \
