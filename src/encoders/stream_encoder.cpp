@@ -60,7 +60,7 @@ bool StreamEncoder::has_head() const { return state_->has_head(); }
 
 void StreamEncoder::decide(const float* embedding, float* out, Arena& memory) const {
   float* const padded = memory.take<float>(state_->head.padded());
-  kernels::project(state_->head, embedding, embedding_size(), 1, padded, state_->head.padded());
+  kernels::project_row(state_->head, embedding, padded);
   for (Index j = 0; j < state_->head.out(); ++j) {
     out[j] = state_->task == Task::kRegression
                  ? state_->target_mean + state_->target_std * padded[j]

@@ -20,7 +20,7 @@ void DenseChain::apply(const float* x, float* out, Arena& memory) const {
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     const auto& layer = layers_[l];
     float* const y = memory.take<float>(layer.padded());
-    kernels::project(layer, x, layer.in(), 1, y, layer.padded());
+    kernels::project_row(layer, x, y);
     if (l + 1 < layers_.size()) activate(y, layer.out(), activation_);
     x = y;
   }

@@ -218,7 +218,7 @@ void FoldedLayer::apply(const TargetInputs& inputs, float* out, Arena& memory) c
   float* const z = memory.take<float>(kernels::round_up<float>(width_) + kernels::kLanes<float>);
   if (dense_) {
     float* const y = memory.take<float>(dense_->padded());
-    kernels::project(*dense_, own, dense_->in(), 1, y, dense_->padded());
+    kernels::project_row(*dense_, own, y);
     std::copy_n(y, kernels::round_up<float>(width_), z);
   }
   const auto& heard = inputs.neighbours;
@@ -241,7 +241,7 @@ void FoldedLayer::apply(const TargetInputs& inputs, float* out, Arena& memory) c
     }
     mean_scaler_.apply(mean, mean);
     float* const y = memory.take<float>(mean_->padded());
-    kernels::project(*mean_, mean, f, 1, y, mean_->padded());
+    kernels::project_row(*mean_, mean, y);
     for (Index j = 0; j < width_; ++j) z[j] += y[j];
   } else if (first_) {
     float* const y = memory.take<float>(graph_width_);

@@ -30,7 +30,7 @@ Matrix<float> sent(MatrixView<float> sources, const Matrix<float>& weight) {
 /// x W + b in memory of its own, padded to whole vectors.
 float* projected(const kernels::PackedMatrix& w, const float* x, Arena& memory) {
   float* const y = memory.take<float>(w.padded());
-  kernels::project(w, x, w.in(), 1, y, w.padded());
+  kernels::project_row(w, x, y);
   return y;
 }
 

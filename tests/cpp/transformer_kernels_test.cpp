@@ -234,5 +234,30 @@ TEST(AttendKernel, IsTheFormula) {
   }
 }
 
+TEST(PackedMatrix, ARowAloneIsTheProductUpToRounding) {
+  Rng rng(3);
+  for (const Index in : {1, 3, 4, 7, 32, 123}) {
+    for (const Index out : {1, 5, 16, 17, 32, 33, 70}) {
+      Matrix<float> weight(in, out);
+      std::vector<float> bias, x;
+      for (Index i = 0; i < weight.size(); ++i) {
+        weight.data()[i] = static_cast<float>(rng.normal());
+      }
+      for (Index j = 0; j < out; ++j) bias.push_back(static_cast<float>(rng.normal()));
+      for (Index k = 0; k < in; ++k) x.push_back(static_cast<float>(rng.normal()));
+      const PackedMatrix packed(weight, bias.data());
+      std::vector<float> y(static_cast<std::size_t>(packed.padded()));
+      project_row(packed, x.data(), y.data());
+      for (Index j = 0; j < packed.padded(); ++j) {
+        double expected = j < out ? bias[static_cast<std::size_t>(j)] : 0.0;
+        for (Index k = 0; j < out && k < in; ++k) {
+          expected += static_cast<double>(x[static_cast<std::size_t>(k)]) * weight(k, j);
+        }
+        ASSERT_NEAR(y[static_cast<std::size_t>(j)], expected, 1e-5 * static_cast<double>(in + 1));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace ecseq::kernels

@@ -56,4 +56,48 @@ inline void project(const PackedMatrix& w, const float* x, Index x_stride, Index
           ECSEQ_LAMBDA_INLINE { store(y + row * y_stride + panel * kLanes<float>, sum); });
 }
 
+namespace detail {
+
+template <int Panels>
+ECSEQ_INLINE void project_row_panels(const PackedMatrix& w, Index panel, const float* x, float* y) {
+  constexpr int kChains = 4;
+  constexpr Index kWidth = kLanes<float>;
+  const RightFactor<float> right = w.right();
+  const float* const weight = right.data + panel * right.panel_stride;
+  Vec<float> sum[kChains][Panels];
+#pragma GCC unroll 4
+  for (int c = 0; c < kChains; ++c) {
+#pragma GCC unroll 2
+    for (int p = 0; p < Panels; ++p) sum[c][p] = c == 0 ? w.bias(panel + p) : broadcast(0.0F);
+  }
+  const auto add = [&](int c, Index k) ECSEQ_LAMBDA_INLINE {
+    const Vec<float> value = broadcast(x[k]);
+#pragma GCC unroll 2
+    for (int p = 0; p < Panels; ++p) {
+      sum[c][p] =
+          fma(load(weight + p * right.panel_stride + k * right.depth_stride), value, sum[c][p]);
+    }
+  };
+  Index k = 0;
+  for (; k + kChains <= w.in(); k += kChains) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) add(c, k + c);
+  }
+  for (; k < w.in(); ++k) add(0, k);
+#pragma GCC unroll 2
+  for (int p = 0; p < Panels; ++p) {
+    store(y + (panel + p) * kWidth, (sum[0][p] + sum[1][p]) + (sum[2][p] + sum[3][p]));
+  }
+}
+
+}  // namespace detail
+
+/// y = x W + b of one row alone: four sums for each column, so that a multiply-add does not wait
+/// for the one before. Rounds otherwise than `project`.  x: [in]; y: [w.padded()]
+inline void project_row(const PackedMatrix& w, const float* x, float* y) {
+  Index panel = 0;
+  for (; panel + 2 <= w.panels(); panel += 2) detail::project_row_panels<2>(w, panel, x, y);
+  if (panel < w.panels()) detail::project_row_panels<1>(w, panel, x, y);
+}
+
 }  // namespace ecseq::kernels::inline ECSEQ_LEVEL

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ecseq/core/matrix.hpp"
+#include "ecseq/kernels/vec.hpp"
 
 namespace ecseq::nn {
 
@@ -47,7 +48,15 @@ struct Scaler {
 
   /// out: [d]
   void apply(const float* x, float* out) const {
-    for (Index j = 0; j < mean.size(); ++j) {
+    constexpr Index kWidth = kernels::kLanes<float>;
+    const auto most = kernels::broadcast(bound);
+    Index j = 0;
+    for (; j + kWidth <= mean.size(); j += kWidth) {
+      const auto scaled = (kernels::load(x + j) - kernels::load(mean.data() + j)) *
+                          kernels::load(inverse_std.data() + j);
+      kernels::store(out + j, kernels::min(most, kernels::max(-most, scaled)));
+    }
+    for (; j < mean.size(); ++j) {
       out[j] = std::clamp((x[j] - mean[j]) * inverse_std[j], -bound, bound);
     }
   }
