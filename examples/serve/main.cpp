@@ -4,14 +4,19 @@
 //
 // SIGHUP loads the model file again, SIGTERM and SIGINT end it.
 
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <stdexcept>
 
 #include "http_server.hpp"
 #include "routes.hpp"
@@ -27,23 +32,36 @@ struct Options {
   double snapshot_seconds = 0;
 };
 
-/// Takes the signals from every thread that starts later, to be asked for by `next_signal`.
-sigset_t hold_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
+/// Signals, to be waited for. They come through a pipe: the libraries' threads that are there
+/// before `main` (OpenBLAS has some) cannot be kept from receiving them.
+class Signals {
+ public:
+  Signals() {
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::runtime_error("no pipe for signals");
+    struct sigaction action {};
+    action.sa_handler = [](int signal) {
+      const int error = errno;
+      const auto byte = static_cast<unsigned char>(signal);
+      [[maybe_unused]] const ssize_t written = write(ends[1], &byte, 1);
+      errno = error;
+    };
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaction(signal, &action, nullptr);
+  }
 
-/// Waits. 0: so many seconds went by without one (never where they are 0).
-int next_signal(const sigset_t& signals, double seconds) {
-  if (seconds <= 0) return sigwaitinfo(&signals, nullptr);
-  const auto whole = static_cast<time_t>(seconds);
-  const timespec most{whole, static_cast<long>((seconds - static_cast<double>(whole)) * 1e9)};
-  const int signal = sigtimedwait(&signals, nullptr, &most);
-  return signal < 0 && errno == EAGAIN ? 0 : signal;
-}
+  /// 0: so many seconds went by without one (never where they are 0).
+  int next(double seconds) const {
+    pollfd readable{ends[0], POLLIN, 0};
+    const int most = seconds > 0 ? static_cast<int>(std::min(seconds * 1e3, 2e9)) : -1;
+    if (poll(&readable, 1, most) == 0) return 0;
+    unsigned char signal = 0;
+    return read(ends[0], &signal, 1) == 1 ? signal : kNone;
+  }
+  /// Woken for nothing: wait again.
+  static constexpr int kNone = -1;
+
+ private:
+  static inline int ends[2] = {-1, -1};
+};
 
 /// A connection is a file descriptor, and the usual limit is 1024.
 void allow_descriptors() {
@@ -62,14 +80,14 @@ void save(const Scoring& scoring) {
 }
 
 int run(const Options& options) {
-  const sigset_t signals = hold_signals();
+  const Signals signals;
   allow_descriptors();
   Scoring scoring(options.scoring);
   Routes routes(scoring);
   HttpServer server(options.http, routes);
   std::fprintf(stderr, "serve: listening on %s:%d\n", options.http.address.c_str(), server.port());
   for (;;) {
-    const int signal = next_signal(signals, options.snapshot_seconds);
+    const int signal = signals.next(options.snapshot_seconds);
     if (signal == SIGHUP) {
       const std::string reason = scoring.reload();
       std::fprintf(stderr, "serve: %s%s\n",
