@@ -119,6 +119,8 @@ void declare(CLI::App& app, Options& options) {
   app.add_option("--window", scoring.live.scorer.window,
                  "score a user by this many last events; 0: as the encoder can");
   app.add_option("--max-users", scoring.live.max_users, "kept; 0: no bound");
+  app.add_option("--reserve-users", scoring.live.reserve_users,
+                 "whose memory is taken at once, so that no first event waits for it");
   app.add_flag("--labels-on-arrival", scoring.live.entities.labels_on_arrival,
                "a label counts at once, not only when its delay has passed");
   auto& http = options.http;

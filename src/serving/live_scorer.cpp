@@ -17,6 +17,7 @@ StateStoreOptions store_options(const Scorer& scorer, const LiveOptions& options
   out.block_kind = scorer.encoder_id();
   out.max_users = options.max_users;
   out.shards = options.user_shards;
+  out.reserve_users = options.reserve_users;
   return out;
 }
 

@@ -17,6 +17,14 @@ void StateShard::touch(Place place) noexcept {
   append(place);
 }
 
+void StateShard::reserve(std::size_t users) {
+  table_.reserve(users);
+  std::vector<Place> places(users);
+  for (Place& place : places) place = take();
+  // What is given back first is taken last: the first users lie side by side.
+  for (std::size_t i = users; i-- > 0;) give_back(places[i]);
+}
+
 Place StateShard::take() {
   table_.reserve_one();
   const Place place = slabs_.take();

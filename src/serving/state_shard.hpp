@@ -42,6 +42,9 @@ class alignas(2 * kCacheLine) StateShard {
   /// Makes a user the one used last.
   void touch(Place place) noexcept;
 
+  /// Takes and touches the memory of so many users. Throws std::bad_alloc.
+  void reserve(std::size_t users);
+
   /// A fresh user comes in two steps, so that one whose first use fails was never there: a block of
   /// zeros with all the memory that the second step needs (throws std::bad_alloc); then either its
   /// user, who may send the one longest unused away, or back.

@@ -34,6 +34,9 @@ StateStore::StateStore(const StateStoreOptions& options)
   for (std::size_t i = 0; i < n; ++i) {
     const std::size_t bound = options.max_users / n + (i < options.max_users % n ? 1 : 0);
     shards_.push_back(std::make_unique<StateShard>(options.block_size, bound));
+    // Users do not spread evenly: a little more than a shard's share.
+    const std::size_t share = options.reserve_users / n;
+    if (share > 0) shards_.back()->reserve(share + share / 64);
   }
 }
 

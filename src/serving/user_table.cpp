@@ -1,5 +1,6 @@
 #include "user_table.hpp"
 
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -17,6 +18,16 @@ void UserTable::reserve_one() {
   for (const Entry& entry : old) {
     if (entry.place != 0) insert(entry.tag, entry.place);
   }
+}
+
+void UserTable::reserve(std::size_t count) {
+  while (count > entries().size() / 4 * 3) {
+    if (bits_ == 32) throw std::bad_alloc();
+    pages_ = Pages(2 * entries().size_bytes());
+    pages_.prefer_huge();
+    ++bits_;
+  }
+  std::memset(pages_.data(), 0, pages_.size());
 }
 
 void UserTable::insert(std::uint32_t tag, Place place) noexcept {

@@ -33,6 +33,8 @@ class UserTable {
   void prefetch(std::uint32_t tag) const { fetch_line(entries().data() + home(tag)); }
   /// Makes sure that one more fits. Throws std::bad_alloc, with nothing changed.
   void reserve_one();
+  /// Room for so many, all of it touched. Only of an empty table. Throws std::bad_alloc.
+  void reserve(std::size_t count);
   void insert(std::uint32_t tag, Place place) noexcept;
   /// It must be there.
   void erase(std::uint32_t tag, Place place) noexcept;

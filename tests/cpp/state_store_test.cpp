@@ -595,6 +595,22 @@ TEST_F(StateSnapshot, AKilledSaveLeavesTheOldFileOrTheNew) {
   EXPECT_GT(killed_early, 0);
 }
 
+TEST(StateStoreReserve, WhatIsReservedHoldsUsersAsAnyOther) {
+  StateStoreOptions options = options_of(304);
+  options.reserve_users = 20'000;
+  StateStore store(options);
+  EXPECT_EQ(store.size(), 0U);
+  const std::size_t taken = store.bytes();
+  EXPECT_GE(taken, 20'000U * 320);
+  for (std::uint64_t user = 0; user < 18'000; ++user) put(store, user, 3);
+  EXPECT_EQ(store.size(), 18'000U);
+  EXPECT_EQ(store.bytes(), taken) << "more was taken although it was there";
+  for (std::uint64_t user = 18'000; user < 40'000; ++user) put(store, user, 3);
+  EXPECT_EQ(store.size(), 40'000U);
+  std::vector<std::byte> block(304);
+  for (std::uint64_t user = 0; user < 40'000; ++user) ASSERT_TRUE(store.read(user, block));
+}
+
 TEST_F(StateSnapshot, AFullDiskLeavesTheOldFileAndNothingElse) {
   StateStore store(options_of(304));
   put(store, 1, 10);

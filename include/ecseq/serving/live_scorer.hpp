@@ -17,6 +17,7 @@ struct LiveOptions {
   std::size_t max_users =
       0;                 ///< states kept; beyond, the user unused longest is forgotten; 0 = all
   int user_shards = 64;  ///< see StateStore
+  std::size_t reserve_users = 0;  ///< whose memory is taken at once, see StateStoreOptions
   EntityStatesOptions entities;
 };
 
