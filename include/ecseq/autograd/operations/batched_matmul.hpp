@@ -33,7 +33,8 @@ class BatchedMatmul final : public Operation<Scalar> {
   void backward(ConstValues<Scalar>, ConstValues<Scalar> dy) override {
     Scalar* memory = a_.tape().scratch(std::max(a_.value().size(), b_.value().size()));
     for (Index i = 0; i < batches_; ++i) {
-      const auto a = block(a_.value(), i), b = block(b_.value(), i), d = block(dy, i);
+      const auto a = block(a_.value(), i), b = block(b_.value(), i);
+      const auto d = block(dy, i);
       // Through tape memory, as in `add_product`.
       Values<Scalar> product(memory, a.rows(), a.cols());
       if (a_.needs_gradient()) {
