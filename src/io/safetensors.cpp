@@ -19,6 +19,8 @@ using nlohmann::json;
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own reader
 constexpr std::uint64_t kMaxDimension = std::uint64_t{1} << 40;
+/// Of a tensor without numbers, whose other dimension no bytes of the file bear out.
+constexpr std::uint64_t kMaxEmptyDimension = std::uint64_t{1} << 24;
 constexpr std::size_t kMaxRank = 8;
 const char* const kMetadataKey = "__metadata__";
 const char* const kChecksumKey = "checksum";
@@ -323,6 +325,10 @@ TensorFile from_bytes(std::string_view bytes, const std::string& origin) {
     if (too_large || expected != end - begin) {
       fail(what + "its shape needs " + (too_large ? "too many" : std::to_string(expected)) +
            " bytes, its offsets hold " + std::to_string(end - begin));
+    }
+    if (expected == 0 &&
+        *std::max_element(entry.shape.begin(), entry.shape.end()) > kMaxEmptyDimension) {
+      fail(what + "it is empty, but one of its dimensions is above 16777216");
     }
     entry.data = data.data() + begin;
     order.push_back(&entry);
