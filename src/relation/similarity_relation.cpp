@@ -166,8 +166,13 @@ void SimilarityRelation::index() {
     }
     directions_ = kernels::PackedDense(Matrix<float>(unit.transpose()), nullptr, kernels::kNoScore);
   }
-  if ((options_.edges_among || options_.label_spreading > 0.0) && k >= 2) {
-    among_ = attach_representatives();
+  if (options_.edges_among || options_.label_spreading > 0.0) {
+    among_ = {};
+    if (k >= 2) {
+      among_ = attach_representatives();
+    } else {
+      among_.offsets = {0, 0};  // related to none
+    }
   }
   if (options_.label_spreading > 0.0) spread_labels();
 
