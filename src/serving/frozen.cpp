@@ -119,9 +119,11 @@ void Scorer::Frozen::relate(const float* x, const float* of_base, double time, E
   inputs.embedding = x;
   if (model.similarity()) inputs.neighbours = model.similarity()->attach(x, memory);
   inputs.own = memory.take<float>(layer->own_size());
-  const Index h = model.options().embedding ? embedding_size() : 0;
+  // Graph layers over nodes of one kind see the embedding as a node, and not here.
+  const Index residual = model.options().residual ? outputs : 0;
+  const Index h = model.input_blocks().front().size - residual;
   std::copy_n(x, h, inputs.own);
-  if (model.options().residual) std::copy_n(of_base, outputs, inputs.own + h);
+  std::copy_n(of_base, residual, inputs.own + h);
   workspace.remembered.clear();
   auto* const remembered = memory.take<TargetInputs::Remembered>(Index(memories.size()));
   std::size_t learned = 0;
