@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ecseq/core/require.hpp"
 #include "encoder_state.hpp"
 
 namespace ecseq::encoders {
@@ -61,8 +62,12 @@ SequenceEncoder SequenceEncoder::from_tensors(const NamedTensors::Map& tensors,
                                               int n_classes) {
   require_valid(options);
   require_class_weights(options.class_weight, task, n_classes);
+  if (task == Task::kMulticlass) require_at_least("n_classes", n_classes, 2);
   NamedTensors named(tensors);
   auto state = std::make_shared<EncoderState>();
+  Index numbers = 0;
+  for (const auto& [name, tensor] : tensors) numbers += tensor.size();
+  state->parameters = nn::Parameters<float>::with_room_for(numbers);
   state->options = options;
   state->task = task;
   state->n_classes = n_classes;

@@ -11,6 +11,9 @@
 namespace ecseq::encoders {
 namespace {
 
+/// Sinusoidal positions are computed as they are needed beyond these.
+constexpr Index kMostKeptReady = 4096;
+
 kernels::TransformerShape shape_of(const EncoderOptions& options) {
   kernels::TransformerShape shape;
   shape.heads = options.transformer.n_heads;
@@ -47,7 +50,7 @@ TransformerBackbone::TransformerBackbone(const EncoderOptions& options, Index in
       table[i] = static_cast<float>(0.02 * rng.normal());
     }
   }
-  if (positions_ == "sinusoidal") table_ = sinusoidal(max_length_);
+  if (positions_ == "sinusoidal") table_ = sinusoidal(std::min(max_length_, kMostKeptReady));
   const Index given = options.transformer.feed_forward_size;
   const Index feed_forward = given > 0 ? given : 4 * hidden_;
   for (int l = 0; l < options.n_layers; ++l) {

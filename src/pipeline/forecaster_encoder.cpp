@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "ecseq/autograd/operations.hpp"
@@ -19,14 +20,15 @@ std::size_t at(Index i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 SeriesEncoder::SeriesEncoder(const ForecasterOptions& options, const SeriesScale& scale,
-                             std::uint64_t seed)
+                             std::uint64_t seed, nn::Parameters<float> parameters)
     : window_(options.window),
       horizon_(options.horizon),
       hidden_(options.hidden_size),
       inputs_(scale.inputs()),
       future_((options.horizon - 1) * scale.exogenous.size()),
       outputs_(options.horizon * scale.channels),
-      change_(options.change) {
+      change_(options.change),
+      parameters_(std::move(parameters)) {
   encoders::EncoderOptions network;
   network.cell = options.cell;
   network.hidden_size = options.hidden_size;

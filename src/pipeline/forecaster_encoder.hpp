@@ -19,7 +19,9 @@ class SeriesEncoder {
  public:
   SeriesEncoder() = default;
   /// Random weights; the head starts at 0 where the base forecasts a change.
-  SeriesEncoder(const ForecasterOptions& options, const SeriesScale& scale, std::uint64_t seed);
+  /// parameters: none yet, perhaps bounded (nn::Parameters::with_room_for).
+  SeriesEncoder(const ForecasterOptions& options, const SeriesScale& scale, std::uint64_t seed,
+                nn::Parameters<float> parameters = {});
 
   nn::Parameters<float>& parameters() { return parameters_; }
   const nn::Parameters<float>& parameters() const { return parameters_; }

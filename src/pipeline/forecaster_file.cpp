@@ -3,17 +3,11 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "config_json.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/safetensors.hpp"
 #include "forecaster_state.hpp"
 #include "parameter_file.hpp"
-
-namespace ecseq::relation {
-
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(SeriesOptions, compressor, n_representatives, attach,
-                                   n_neighbors, min_correlation, lags)
-
-}  // namespace ecseq::relation
 
 namespace ecseq::pipeline {
 namespace {
@@ -47,6 +41,16 @@ void visit_architecture(Options& options, const Visit& visit) {
   visit("batch_moments", options.batch_moments);
 }
 
+template <class Options, class Visit>
+void visit_relation(Options& options, const Visit& visit) {
+  visit("compressor", options.compressor);
+  visit("n_representatives", options.n_representatives);
+  visit("attach", options.attach);
+  visit("n_neighbors", options.n_neighbors);
+  visit("min_correlation", options.min_correlation);
+  visit("lags", options.lags);
+}
+
 void put(io::TensorFile& file, const nn::Parameters<float>& parameters, const std::string& prefix) {
   for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
     file.floats[prefix + parameters.entries()[i].name] =
@@ -76,7 +80,10 @@ io::TensorFile to_file(const ForecasterState& state, const std::string& user) {
   json config;
   visit_architecture(state.options,
                      [&](const char* name, const auto& value) { config[name] = value; });
-  if (state.relation) config["relation"] = state.relation->options();
+  if (state.relation) {
+    visit_relation(state.relation->options(),
+                   [&](const char* name, const auto& value) { config["relation"][name] = value; });
+  }
   config["related"] = state.related;
   config["has_base_head"] = state.has_base_head;
   config["has_control"] = state.control.has_value();
@@ -155,29 +162,23 @@ ForecastCase read_verification(const io::TensorFile& file, const std::string& or
 }
 
 std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const std::string& origin) {
-  if (metadata(file, "format", origin) != kFormat) {
-    throw FileError(origin + ": not an ecseq forecaster");
-  }
-  const std::string& version = metadata(file, "format_version", origin);
-  if (std::stoi(version) > kFormatVersion) {
-    throw FileError(origin + ": written by a newer ecseq (" +
-                    metadata(file, "library_version", origin) + ", format " + version +
-                    "); this one reads formats up to " + std::to_string(kFormatVersion));
-  }
+  require_format(file, kFormat, kFormatVersion, origin, "forecaster");
   const json config = json::parse(metadata(file, "config", origin));
   auto owned = std::make_shared<ForecasterState>();
   ForecasterState& state = *owned;
-  visit_architecture(state.options,
-                     [&](const char* name, auto& value) { config.at(name).get_to(value); });
+  const auto reader = [](const json& from) {
+    return [&from](const char* name, auto& value) { read_value(from.at(name), name, value); };
+  };
+  visit_architecture(state.options, reader(config));
   state.options.relation.reset();
   if (config.contains("relation")) {
-    state.options.relation = config["relation"].get<relation::SeriesOptions>();
+    visit_relation(state.options.relation.emplace(), reader(config["relation"]));
     // The function it stands for is not in a file, and not needed any more.
     relation::validate(*state.options.relation);
   }
   pipeline::validate(state.options);
-  config.at("related").get_to(state.related);
-  config.at("has_base_head").get_to(state.has_base_head);
+  reader(config)("related", state.related);
+  reader(config)("has_base_head", state.has_base_head);
   const bool has_control = config.at("has_control").get<bool>();
   state.report = metadata(file, "report", origin);
   state.scale = SeriesScale::load(file, "scale.");
@@ -200,16 +201,16 @@ std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const st
   if (!state.options.residual) {
     state.embedding.bound = std::numeric_limits<float>::infinity();
   }
-  state.encoder = SeriesEncoder(state.options, state.scale, 0);
+  state.encoder = SeriesEncoder(state.options, state.scale, 0, room_for(file, "encoder."));
   take_parameters<FileError>(state.encoder.parameters(), file.floats, "encoder.");
   state.encoder.pack();
   if (state.relation) {
-    state.layer.emplace(state.layer_shape(true), 0);
+    state.layer.emplace(state.layer_shape(true), 0, room_for(file, "layer."));
     take_parameters<FileError>(state.layer->parameters(), file.floats, "layer.");
     state.layer->pack();
   }
   if (has_control) {
-    state.control.emplace(state.layer_shape(false), 0);
+    state.control.emplace(state.layer_shape(false), 0, room_for(file, "control."));
     take_parameters<FileError>(state.control->parameters(), file.floats, "control.");
     state.control->pack();
   }

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ecseq/autograd/operations.hpp"
 
 namespace ecseq::pipeline {
 
-SeriesLayer::SeriesLayer(const Shape& shape, std::uint64_t seed) : shape_(shape) {
+SeriesLayer::SeriesLayer(const Shape& shape, std::uint64_t seed, nn::Parameters<float> parameters)
+    : shape_(shape), parameters_(std::move(parameters)) {
   constexpr double kSeriesStd = 0.1;
   Rng rng(seed, 2);
   if (shape.series_id_size > 0) {

@@ -28,7 +28,8 @@ class SeriesLayer {
   };
 
   SeriesLayer() = default;
-  SeriesLayer(const Shape& shape, std::uint64_t seed);
+  /// parameters: none yet, perhaps bounded (nn::Parameters::with_room_for).
+  SeriesLayer(const Shape& shape, std::uint64_t seed, nn::Parameters<float> parameters = {});
 
   const Shape& shape() const { return shape_; }
   /// Columns [x, m] that a caller fills.

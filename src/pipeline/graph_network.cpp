@@ -86,11 +86,13 @@ class HeardBy {
 }  // namespace
 
 GraphNetwork::GraphNetwork(const GraphNetworkOptions& options, nn::Scaler dense, nn::Scaler nodes,
-                           std::vector<nn::Scaler> memories, Index out, Rng& rng)
+                           std::vector<nn::Scaler> memories, Index out, Rng& rng,
+                           nn::Parameters<float> parameters)
     : options_(options),
       dense_scaler_(std::move(dense)),
       node_scaler_(std::move(nodes)),
-      memory_scalers_(std::move(memories)) {
+      memory_scalers_(std::move(memories)),
+      parameters_(std::move(parameters)) {
   Index width = dense_scaler_.size();
   const Index hidden = options.hidden_size;
   for (std::size_t m = 0; m < options.memories.size(); ++m) {
@@ -323,7 +325,7 @@ GraphNetwork GraphNetwork::load(const io::TensorFile& file, const std::string& p
   }
   GraphNetwork network(options, load_scaler(file, prefix + "dense."),
                        options.on_edges ? load("nodes.", nodes) : nn::Scaler(), std::move(scalers),
-                       out, unused);
+                       out, unused, room_for(file, prefix));
   load_parameters(network.parameters_, file, prefix);
   return network;
 }

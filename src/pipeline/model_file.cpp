@@ -2,30 +2,15 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "config_json.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/safetensors.hpp"
 #include "encoder_json.hpp"
+#include "entity_inputs.hpp"
 #include "model_state.hpp"
 #include "parameter_file.hpp"
 
-namespace ecseq::relation {
-
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SimilarityOptions, compressor, n_representatives,
-                                                group_counts, standardize, attach, n_neighbors,
-                                                epsilon, min_correlation, isolated, label_mix, mass,
-                                                prior_strength, label_spreading, edges_among,
-                                                iterations, max_points_per_centroid, n_cases)
-
-}  // namespace ecseq::relation
-
 namespace ecseq::pipeline {
-
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ModelOptions, gnn, n_layers, heads, activation,
-                                                embedding, residual, hidden_size, head, loss, mode,
-                                                aux_weight, dropout, input_dropout,
-                                                attention_dropout, class_weight, standardize,
-                                                selection, own_head, gate)
-
 namespace {
 
 using nlohmann::json;
@@ -36,6 +21,63 @@ constexpr Index kVerificationEvents = 64;
 /// Another instruction set rounds differently; a wrong weight differs by far more.
 constexpr float kTolerance = 2e-3f;
 
+/// Calls visit(name, member) for what a file says of the relation layer's options.
+template <class Options, class Visit>
+void visit_layer(Options& options, const Visit& visit) {
+  visit("gnn", options.gnn);
+  visit("n_layers", options.n_layers);
+  visit("heads", options.heads);
+  visit("activation", options.activation);
+  visit("embedding", options.embedding);
+  visit("residual", options.residual);
+  visit("hidden_size", options.hidden_size);
+  visit("head", options.head);
+  visit("loss", options.loss);
+  visit("mode", options.mode);
+  visit("aux_weight", options.aux_weight);
+  visit("dropout", options.dropout);
+  visit("input_dropout", options.input_dropout);
+  visit("attention_dropout", options.attention_dropout);
+  visit("class_weight", options.class_weight);
+  visit("standardize", options.standardize);
+  visit("selection", options.selection);
+  visit("own_head", options.own_head);
+  visit("gate", options.gate);
+}
+
+template <class Options, class Visit>
+void visit_similarity(Options& options, const Visit& visit) {
+  visit("compressor", options.compressor);
+  visit("n_representatives", options.n_representatives);
+  visit("group_counts", options.group_counts);
+  visit("standardize", options.standardize);
+  visit("attach", options.attach);
+  visit("n_neighbors", options.n_neighbors);
+  visit("epsilon", options.epsilon);
+  visit("min_correlation", options.min_correlation);
+  visit("isolated", options.isolated);
+  visit("label_mix", options.label_mix);
+  visit("mass", options.mass);
+  visit("prior_strength", options.prior_strength);
+  visit("label_spreading", options.label_spreading);
+  visit("edges_among", options.edges_among);
+  visit("iterations", options.iterations);
+  visit("max_points_per_centroid", options.max_points_per_centroid);
+  visit("n_cases", options.n_cases);
+}
+
+/// Writes each option that is visited into `to`.
+auto writer(json& to) {
+  return [&to](const char* name, const auto& value) { to[name] = value; };
+}
+/// Reads each; one that an older file does not name keeps its default.
+auto reader(const json& from) {
+  from.get_ref<const json::object_t&>();  // refuses what is none
+  return [&from](const char* name, auto& value) {
+    if (from.contains(name)) read_value(from.at(name), name, value);
+  };
+}
+
 std::string entity_prefix(std::size_t e) { return "entity." + std::to_string(e) + "."; }
 
 json to_json(const ModelState& state) {
@@ -45,8 +87,8 @@ json to_json(const ModelState& state) {
   config["target_mean"] = state.target_mean;
   config["target_std"] = state.target_std;
   config["input_features"] = state.input_features;
-  config["layer"] = state.options;
-  if (state.similarity) config["similarity"] = state.similarity->options();
+  visit_layer(state.options, writer(config["layer"]));
+  if (state.similarity) visit_similarity(state.similarity->options(), writer(config["similarity"]));
   config["n_entities"] = state.entities.size();
   if (state.encoder) {
     config["encoder"] = encoders::architecture_to_json(state.encoder->options());
@@ -107,8 +149,11 @@ relation::Attachments load_edges(const io::TensorFile& file, Index n, Index sour
               source->second.size() == weight->second.size() && edges->second.front() == 0 &&
               edges->second.back() == static_cast<std::int64_t>(source->second.size()) &&
               std::is_sorted(edges->second.begin(), edges->second.end());
-  fits = fits && std::all_of(source->second.begin(), source->second.end(),
-                             [&](std::int64_t j) { return j >= 0 && j < sources; });
+  fits = fits &&
+         std::all_of(source->second.begin(), source->second.end(),
+                     [&](std::int64_t j) { return j >= 0 && j < sources; }) &&
+         std::all_of(weight->second.begin(), weight->second.end(),
+                     [](double value) { return std::isfinite(value); });
   if (!fits) throw FileError(origin + ": the verification cases' edges do not fit together");
   out.offsets.assign(edges->second.begin(), edges->second.end());
   out.source = source->second;
@@ -129,7 +174,7 @@ RecentRows load_recent(const io::TensorFile& file, const std::string& name, Inde
   }
   const bool fits = out.offsets.size() == static_cast<std::size_t>(n) + 1 &&
                     out.offsets.front() == 0 && out.offsets.back() == out.rows.rows() &&
-                    out.rows.cols() == columns &&
+                    out.rows.cols() == columns && out.rows.allFinite() &&
                     std::is_sorted(out.offsets.begin(), out.offsets.end());
   if (!fits) throw FileError(origin + ": tensor '" + name + "' does not fit the others");
   return out;
@@ -137,8 +182,10 @@ RecentRows load_recent(const io::TensorFile& file, const std::string& name, Inde
 
 VerificationCases load_verification(const io::TensorFile& file, Index representatives,
                                     const std::vector<Index>& memories, const std::string& origin) {
-  const auto get = [&](const char* name) -> const Matrix<float>& {
-    return tensor_of(file, name, origin);
+  const auto get = [&](const std::string& name) -> const Matrix<float>& {
+    const Matrix<float>& tensor = tensor_of(file, name, origin);
+    if (!tensor.allFinite()) throw FileError(origin + ": tensor '" + name + "' is not finite");
+    return tensor;
   };
   VerificationCases cases;
   cases.events = get("verify.events");
@@ -198,30 +245,65 @@ void require_layer(const ModelOptions& options, const std::string& origin) {
   if (!fits) throw FileError(origin + ": the relation layer's options do not fit together");
 }
 
+/// What was read part by part must be of one model: what one part writes, the next one reads.
+void require_one_model(const ModelState& state, const std::string& origin) {
+  const auto expect = [&](bool holds, const char* what) {
+    if (!holds) throw FileError(origin + ": the model's " + what + " does not fit its other parts");
+  };
+  const ModelOptions& options = state.options;
+  const Index outputs = state.n_outputs();
+  const Index h = state.encoder ? state.encoder->embedding_size() : state.input_features;
+  const auto fits = [&](const Network& network) {
+    return network.scaler().size() == h && network.weights().out() == outputs;
+  };
+  expect(outputs >= 1 && h >= 1 && state.target_std > 0.0, "target");
+  expect(!state.encoder || state.encoder->input_features() == state.input_features, "encoder");
+  expect(!state.has_encoder_head() || state.encoder->n_outputs() == outputs, "encoder");
+  expect(!state.base || (fits(*state.base) && state.base->weights().hidden().empty()), "base");
+  for (const auto& [name, control] : state.controls) expect(fits(control), "control");
+
+  const Index own = state.self_block().size - (options.residual ? outputs : 0);
+  expect(own == 0 || own == h, "self block");
+  if (state.similarity) {
+    const auto& similarity = *state.similarity;
+    expect(similarity.scaler().size() == h && similarity.n_channels() == outputs, "similarity");
+    expect(!state.averages() || state.similarity_block().size == similarity.n_features(),
+           "similarity block");
+    expect(
+        options.n_layers == 1 || similarity.among().size() == similarity.representatives().size(),
+        "edges among representatives");
+  }
+  for (std::size_t e = 0; e < state.entities.size(); ++e) {
+    const auto& memory = state.entities[e];
+    expect(memory.task() == state.task && memory.n_channels() == outputs, "entity relation");
+    expect(state.entity_block(e).size == entity_width(memory), "entity block");
+  }
+  expect(!options.own_head || !state.layer.averaged() ||
+             state.layer.network().weights().out() == outputs,
+         "relation layer");
+}
+
 ModelState read_state(const io::TensorFile& file, const std::string& origin) {
-  if (metadata(file, "format", origin) != kFormat) {
-    throw FileError(origin + ": not an ecseq model");
-  }
-  const std::string& version = metadata(file, "format_version", origin);
-  if (std::stoi(version) > kFormatVersion) {
-    throw FileError(origin + ": written by a newer ecseq (" +
-                    metadata(file, "library_version", origin) + ", format " + version +
-                    "); this one reads formats up to " + std::to_string(kFormatVersion));
-  }
+  require_format(file, kFormat, kFormatVersion, origin, "model");
   const json config = json::parse(metadata(file, "config", origin));
   ModelState state;
-  state.task = static_cast<Task>(config.at("task").get<int>());
+  const auto read = [&](const char* name, auto& value) {
+    read_value(config.at(name), name, value);
+  };
+  int task = 0;
+  read("task", task);
+  state.task = static_cast<Task>(task);
   if (state.task != Task::kBinary && state.task != Task::kMulticlass &&
       state.task != Task::kRegression) {
     throw FileError(origin + ": unknown task");
   }
-  config.at("n_classes").get_to(state.n_classes);
-  config.at("target_mean").get_to(state.target_mean);
-  config.at("target_std").get_to(state.target_std);
-  config.at("input_features").get_to(state.input_features);
+  read("n_classes", state.n_classes);
+  read("target_mean", state.target_mean);
+  read("target_std", state.target_std);
+  read("input_features", state.input_features);
   ModelOptions& options = state.options;
   // Before format 2 these stood beside the others, and there was one kind of layer.
-  (config.contains("layer") ? config.at("layer") : config).get_to(options);
+  visit_layer(options, reader(config.contains("layer") ? config.at("layer") : config));
   options.metadata = metadata(file, "user", origin);
   state.report = metadata(file, "report", origin);
 
@@ -238,19 +320,22 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   if (!state.has_encoder_head()) state.base = Network::load(file, "base.");
   options.similarity.reset();
   if (config.contains("similarity")) {
-    options.similarity = config["similarity"].get<relation::SimilarityOptions>();
+    visit_similarity(options.similarity.emplace(), reader(config["similarity"]));
     state.similarity =
         relation::SimilarityRelation::load(file, "similarity.", state.task, *options.similarity);
   }
-  const auto n_entities = config.at("n_entities").get<std::size_t>();
+  std::size_t n_entities = 0;
+  read("n_entities", n_entities);
   for (std::size_t e = 0; e < n_entities; ++e) {
     state.entities.push_back(relation::EntityMemory::load(file, entity_prefix(e)));
     options.entities.push_back(state.entities.back().options());
   }
   Index width = 0;
   for (const auto& block : config.at("blocks")) {
-    state.blocks.push_back({block.at("name").get<std::string>(), block.at("begin").get<Index>(),
-                            block.at("size").get<Index>()});
+    auto& read_block = state.blocks.emplace_back();
+    read_value(block.at("name"), "name", read_block.name);
+    read_value(block.at("begin"), "begin", read_block.begin);
+    read_value(block.at("size"), "size", read_block.size);
     if (state.blocks.back().begin != width || state.blocks.back().size < 0) {
       throw FileError(origin + ": the relation layer's blocks do not fit together");
     }
@@ -274,6 +359,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
         Network::load(file, "control." + name.get<std::string>() + ".");
   }
   options.controls = !state.controls.empty();
+  require_one_model(state, origin);
   state.verification =
       load_verification(file, state.similarity ? state.similarity->representatives().size() : 0,
                         memory_columns(state), origin);
@@ -322,7 +408,8 @@ void replay_verification(const ModelState& state, const std::string& origin) {
   const bool on_edges = state.similarity && !state.averages();
   const bool fits =
       n > 0 && cases.inputs.dense.cols() == last.begin + last.size && cases.base.rows() == n &&
-      cases.base.cols() == state.n_outputs() &&
+      cases.base.cols() == state.n_outputs() && cases.embedding.rows() == n &&
+      (state.encoder || cases.embedding.cols() == state.input_features) &&
       cases.inputs.attachments.size() == (on_edges ? n : 0) &&
       cases.inputs.node.rows() == (on_edges && one_kind ? n : 0) &&
       (!(on_edges && one_kind) || cases.inputs.node.cols() == state.similarity->n_features());
@@ -331,10 +418,16 @@ void replay_verification(const ModelState& state, const std::string& origin) {
     throw FileError(origin + ": the model does not reproduce its own verification cases");
   }
   if (!state.encoder) return;
-  const bool encodes =
-      cases.events.cols() == state.input_features && !cases.stops.empty() &&
-      close(state.encoder->encode(verification_sequences(cases), 1), cases.embedding);
-  if (!encodes) {
+  const auto encodes = [&] {
+    if (cases.events.cols() != state.input_features || cases.stops.empty()) return false;
+    const Sequences sequences = verification_sequences(cases);
+    // Attention costs the square of the length, and never were more of them written.
+    for (Index i = 0; i < sequences.size(); ++i) {
+      if (sequences.view().length(i) > kVerificationEvents) return false;
+    }
+    return close(state.encoder->encode(sequences, 1), cases.embedding);
+  };
+  if (!encodes()) {
     throw FileError(origin + ": the encoder does not reproduce its own verification cases");
   }
 }
@@ -369,12 +462,12 @@ std::unique_ptr<ModelState> from_file(const io::TensorFile& file, const std::str
   std::unique_ptr<ModelState> state;
   try {
     state = std::make_unique<ModelState>(read_state(file, origin));
+    replay_verification(*state, origin);
   } catch (const FileError&) {
     throw;
   } catch (const std::exception& error) {  // JSON of the wrong shape, numbers out of range
     throw FileError(origin + ": " + error.what());
   }
-  replay_verification(*state, origin);
   return state;
 }
 

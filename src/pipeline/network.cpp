@@ -87,16 +87,24 @@ void Network::save(io::TensorFile& file, const std::string& prefix) const {
 Network Network::load(const io::TensorFile& file, const std::string& prefix,
                       nn::Activation activation) {
   nn::Scaler scaler = load_scaler(file, prefix);
+  // The layers follow each other: the network is then no larger than the file.
+  Index in = scaler.size();
+  const auto width_of = [&](const std::string& name) {
+    const Matrix<float>& weight = tensor_of(file, prefix + name + ".weight");
+    const Index out = tensor_of(file, prefix + name + ".bias").size();
+    if (weight.rows() != in || weight.cols() != out || in < 1 || out < 1) {
+      throw FileError("model file: tensor '" + prefix + name + ".weight' has the wrong shape");
+    }
+    return in = out;
+  };
   std::vector<Index> hidden;
   for (int l = 1;; ++l) {
-    const std::string name = prefix + "hidden" + (l == 1 ? "" : std::to_string(l)) + ".weight";
-    const auto found = file.floats.find(name);
-    if (found == file.floats.end()) break;
-    hidden.push_back(found->second.cols());
+    const std::string name = l == 1 ? "hidden" : "hidden" + std::to_string(l);
+    if (file.floats.count(prefix + name + ".weight") == 0) break;
+    hidden.push_back(width_of(name));
   }
   Rng unused(0);
-  nn::FeedForward network(scaler.size(), hidden, tensor_of(file, prefix + "output.weight").cols(),
-                          unused, activation);
+  nn::FeedForward network(scaler.size(), hidden, width_of("output"), unused, activation);
   load_parameters(network.parameters(), file, prefix);
   return Network(std::move(scaler), std::move(network));
 }

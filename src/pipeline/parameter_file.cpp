@@ -1,6 +1,7 @@
 #include "parameter_file.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "ecseq/core/error.hpp"
 
@@ -24,6 +25,33 @@ const std::string& metadata_of(const io::TensorFile& file, const std::string& na
   return found->second;
 }
 
+void require_format(const io::TensorFile& file, const std::string& format, int newest,
+                    const std::string& origin, const std::string& kind) {
+  if (metadata_of(file, "format", origin, kind) != format) {
+    throw FileError(origin + ": not an ecseq " + kind);
+  }
+  const std::string& text = metadata_of(file, "format_version", origin, kind);
+  int version = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data(), end, version);
+  if (read.ec != std::errc() || read.ptr != end || version < 1) {
+    throw FileError(origin + ": its format version is not a number");
+  }
+  if (version > newest) {
+    throw FileError(origin + ": written by a newer ecseq (" +
+                    metadata_of(file, "library_version", origin, kind) + ", format " + text +
+                    "); this one reads formats up to " + std::to_string(newest));
+  }
+}
+
+nn::Parameters<float> room_for(const io::TensorFile& file, const std::string& prefix) {
+  Index numbers = 0;
+  for (const auto& [name, tensor] : file.floats) {
+    if (name.starts_with(prefix)) numbers += tensor.size();
+  }
+  return nn::Parameters<float>::with_room_for(numbers);
+}
+
 void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& file,
                      const std::string& prefix) {
   for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
@@ -39,6 +67,10 @@ void load_parameters(nn::Parameters<float>& parameters, const io::TensorFile& fi
     const Matrix<float>& tensor = tensor_of(file, prefix + entry.name);
     if (tensor.rows() != entry.rows || tensor.cols() != entry.cols) {
       throw FileError("model file: tensor '" + prefix + entry.name + "' has the wrong shape");
+    }
+    if (!tensor.allFinite()) {
+      throw FileError("model file: tensor '" + prefix + entry.name +
+                      "' holds a value that is not finite");
     }
     std::copy_n(tensor.data(), tensor.size(), parameters.data(static_cast<int>(i)));
   }
@@ -56,6 +88,9 @@ nn::Scaler load_scaler(const io::TensorFile& file, const std::string& prefix) {
   scaler.inverse_std = tensor_of(file, prefix + "scale.inverse_std").reshaped().transpose();
   if (scaler.inverse_std.size() != scaler.mean.size()) {
     throw FileError("model file: the scaler of '" + prefix + "' is of two sizes");
+  }
+  if (!scaler.mean.allFinite() || !scaler.inverse_std.allFinite()) {
+    throw FileError("model file: the scaler of '" + prefix + "' is not finite");
   }
   const auto bound = file.doubles.find(prefix + "scale.bound");
   if (bound != file.doubles.end() && bound->second.size() == 1) {

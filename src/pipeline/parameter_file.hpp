@@ -17,9 +17,16 @@ const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& na
 const std::string& metadata_of(const io::TensorFile& file, const std::string& name,
                                const std::string& origin, const std::string& kind);
 
+/// Throws FileError unless the file is of `format`, in a version from 1 to `newest`. kind: as for
+/// metadata_of.
+void require_format(const io::TensorFile& file, const std::string& format, int newest,
+                    const std::string& origin, const std::string& kind);
+
+/// None yet, with room for the tensors whose names begin with `prefix`.
+nn::Parameters<float> room_for(const io::TensorFile& file, const std::string& prefix);
 void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& file,
                      const std::string& prefix);
-/// Throws FileError where one is missing or of another shape.
+/// Throws FileError where one is missing, of another shape or not finite.
 void load_parameters(nn::Parameters<float>& parameters, const io::TensorFile& file,
                      const std::string& prefix);
 

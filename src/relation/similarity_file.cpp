@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "ecseq/core/error.hpp"
@@ -54,6 +56,17 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
       representatives.spread.size() != size || representatives.radius.size() != size ||
       out.prior_.empty() || sums.size() != size * out.prior_.size() || cases.size() % size != 0) {
     throw FileError("model file: the representatives' tensors do not fit together");
+  }
+  const auto none_below = [](const std::vector<double>& values, double smallest) {
+    return std::all_of(values.begin(), values.end(),
+                       [&](double value) { return std::isfinite(value) && value >= smallest; });
+  };
+  constexpr double kAny = std::numeric_limits<double>::lowest();
+  if (!representatives.vectors.allFinite() || !out.scaler_.mean.allFinite() ||
+      !out.scaler_.inverse_std.allFinite() || !none_below(representatives.mass, 0.0) ||
+      !none_below(out.labelled_mass_, 0.0) || !none_below(sums, kAny) ||
+      !none_below(out.prior_, kAny)) {
+    throw FileError("model file: the representatives' numbers are not possible ones");
   }
   representatives.label_sums =
       Eigen::Map<const Matrix<double>>(sums.data(), k, static_cast<Index>(out.prior_.size()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -24,8 +25,24 @@ class Parameters {
     Index offset;
   };
 
-  /// Adds a [rows, cols] matrix of zeros; returns its number.
+  Parameters() = default;
+  /// None yet, and room for a few times as many as a file holds, `numbers`: sizes that it names
+  /// cannot ask for more memory, and where they are a little too large, the tensor that does not
+  /// fit can still be named.
+  static Parameters with_room_for(Index numbers) {
+    Parameters out;
+    out.most_ = 4 * numbers + (Index{1} << 16);
+    return out;
+  }
+
+  /// Adds a [rows, cols] matrix of zeros; returns its number. Throws InvalidArgument where that
+  /// would be too many.
   int add(std::string name, Index rows, Index cols) {
+    const Index left = most_ - static_cast<Index>(values_.size());
+    if (rows < 0 || cols < 0 || (cols > 0 && rows > left / cols)) {
+      throw InvalidArgument("parameter '" + name + "': no room for [" + std::to_string(rows) +
+                            ", " + std::to_string(cols) + "] numbers");
+    }
     entries_.push_back({std::move(name), rows, cols, static_cast<Index>(values_.size())});
     values_.resize(values_.size() + static_cast<std::size_t>(rows * cols), Scalar(0));
     return static_cast<int>(entries_.size()) - 1;
@@ -57,6 +74,7 @@ class Parameters {
  private:
   std::vector<Entry> entries_;
   std::vector<Scalar> values_;
+  Index most_ = std::numeric_limits<Index>::max();
 };
 
 /// Parameters as seen by one shard's tape: values shared and read-only, gradients its own.

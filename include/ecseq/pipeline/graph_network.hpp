@@ -40,9 +40,11 @@ class GraphNetwork {
   static constexpr Index kMemorySize = 16;
 
   GraphNetwork() = default;
-  /// nodes: empty without on_edges; memories: the scaler of each memory's rows.
+  /// nodes: empty without on_edges; memories: the scaler of each memory's rows; parameters: none
+  /// yet, perhaps bounded (nn::Parameters::with_room_for).
   GraphNetwork(const GraphNetworkOptions& options, nn::Scaler dense, nn::Scaler nodes,
-               std::vector<nn::Scaler> memories, Index out, Rng& rng);
+               std::vector<nn::Scaler> memories, Index out, Rng& rng,
+               nn::Parameters<float> parameters = {});
 
   Index in() const { return dense_scaler_.size(); }
   const nn::Scaler& scaler() const { return dense_scaler_; }

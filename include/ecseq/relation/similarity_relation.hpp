@@ -113,6 +113,7 @@ class SimilarityRelation {
   compress::Drift update(MatrixView<float> x, MatrixView<float> labels, int num_threads);
 
   Index n_features() const { return nodes_.cols(); }
+  Index n_channels() const { return static_cast<Index>(prior_.size()); }
   std::vector<std::string> feature_names() const;
   /// Cosine of x and the vector of representative j; Pearson's where that is what attaches.
   float similarity(const float* x, Index j) const;

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "ecseq/core/error.hpp"
+
+// How a file's configuration is read: by nothing that would convert in silence. nlohmann's own
+// conversions cut a number that does not fit, and a fraction that does not is undefined behaviour.
+
+namespace ecseq::pipeline {
+
+/// No size is near; a product of two still fits 64 bits.
+inline constexpr std::int64_t kLargestInConfig = std::int64_t{1} << 31;
+
+template <class T>
+concept WholeNumber = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+
+/// Texts, truth values and fractions, whose JSON types are told apart as they are.
+/// Throws nlohmann::json::exception for another type.
+template <class T>
+requires(!WholeNumber<T>) void read_value(const nlohmann::json& from, const char*, T& to) {
+  from.get_to(to);
+}
+
+/// Throws InvalidArgument, which names `name`, for anything but a whole number of the type's range.
+template <WholeNumber T>
+void read_value(const nlohmann::json& from, const char* name, T& to) {
+  const auto fits = [](auto value) {
+    return std::in_range<T>(value) && std::cmp_less_equal(value, kLargestInConfig) &&
+           std::cmp_greater_equal(value, -kLargestInConfig);
+  };
+  const bool good = from.is_number_unsigned()
+                        ? fits(from.get<std::uint64_t>())
+                        : from.is_number_integer() && fits(from.get<std::int64_t>());
+  if (!good) {
+    throw InvalidArgument(std::string(name) + ": expected a whole number in range, got a " +
+                          (from.is_number_integer() ? "larger one" : from.type_name()));
+  }
+  to = static_cast<T>(from.get<std::int64_t>());
+}
+
+template <class T>
+void read_value(const nlohmann::json& from, const char* name, std::vector<T>& to) {
+  to.clear();
+  for (const auto& value : from.get_ref<const nlohmann::json::array_t&>()) {
+    read_value(value, name, to.emplace_back());
+  }
+}
+
+}  // namespace ecseq::pipeline
