@@ -111,8 +111,8 @@ std::string id_text(const json& value, const std::string& field) {
 
 /// The id of an event whose client gave none.
 std::string id_of(const std::string& user, double time) {
-  char digits[64];
-  const auto end = std::to_chars(digits, digits + sizeof digits, time, std::chars_format::fixed);
+  char digits[32];  // the shortest text of a double takes 24
+  const auto end = std::to_chars(digits, digits + sizeof digits, time);
   return user + "@" + std::string(digits, end.ptr);
 }
 
