@@ -83,22 +83,27 @@ ECSEQ_INLINE void dense_tile(const PackedDense& dense, Index p, const float* x, 
 
 /// y = x W + b. x: [rows, in], row i at x + i * stride; y: [rows, padded()], padding written too.
 inline void multiply(const PackedDense& dense, const float* x, Index stride, Index rows, float* y) {
-  const auto tile = [&]<int Rows>(Index first) {
-    for (Index p = 0; p < dense.panels(); p += PackedDense::kTilePanels) {
-      Vec<float> acc[PackedDense::kTilePanels][Rows];
-      dense_tile<Rows>(dense, p, x + first * stride, stride, acc);
-      for (int n = 0; n < Rows; ++n) {
-        for (int v = 0; v < PackedDense::kTilePanels; ++v) {
-          store(y + (first + n) * dense.padded() + (p + v) * kLanes<float>, acc[v][n]);
-        }
+  constexpr int kPanels = PackedDense::kTilePanels, kRows = PackedDense::kTileRows;
+  const auto tile = [&]<int Rows>(Index p, Index first) {
+    Vec<float> acc[kPanels][Rows];
+    dense_tile<Rows>(dense, p, x + first * stride, stride, acc);
+    for (int n = 0; n < Rows; ++n) {
+      for (int v = 0; v < kPanels; ++v) {
+        store(y + (first + n) * dense.padded() + (p + v) * kLanes<float>, acc[v][n]);
       }
     }
   };
-  Index i = 0;
-  for (; i + PackedDense::kTileRows <= rows; i += PackedDense::kTileRows) {
-    tile.template operator()<PackedDense::kTileRows>(i);
+  // All rows against a few panels at a time: those stay in the first-level cache.
+  for (Index p = 0; p < dense.panels(); p += kPanels) {
+    Index i = 0;
+    const auto run = [&]<int Rows>() {
+      for (; i + Rows <= rows; i += Rows) tile.template operator()<Rows>(p, i);
+    };
+    run.template operator()<kRows>();
+    if constexpr (kRows > 4) run.template operator()<4>();
+    if constexpr (kRows > 2) run.template operator()<2>();
+    run.template operator()<1>();
   }
-  for (; i < rows; ++i) tile.template operator()<1>(i);
 }
 
 }  // namespace ecseq::kernels::inline ECSEQ_LEVEL
