@@ -124,24 +124,42 @@ Neighbourhood SimilarityRelation::attach(const float* x) const {
 }
 
 Neighbours SimilarityRelation::attach(const float* x, Arena& memory) const {
-  if (options_.attach == "knn") return nearest(x, memory);
-  const Neighbours found = beyond_threshold(x, memory);
-  return found.size == 0 && options_.isolated == "nearest" ? nearest(x, memory) : found;
+  return attach(MatrixView<float>(x, 1, scaled_vectors_.cols()), memory).front();
 }
 
-Neighbours SimilarityRelation::nearest(const float* x, Arena& memory) const {
+std::span<const Neighbours> SimilarityRelation::attach(MatrixView<float> x, Arena& memory) const {
+  auto* const out = memory.take<Neighbours>(x.rows);
+  if (options_.attach == "knn") {
+    nearest(x, out, memory);
+  } else {
+    for (Index i = 0; i < x.rows; ++i) {
+      out[i] = beyond_threshold(x.row(i), memory);
+      if (out[i].size == 0 && options_.isolated == "nearest") {
+        nearest({x.row(i), 1, x.cols}, out + i, memory);
+      }
+    }
+  }
+  return {out, static_cast<std::size_t>(x.rows)};
+}
+
+/// out: [rows], each row's nearest.
+void SimilarityRelation::nearest(MatrixView<float> x, Neighbours* out, Arena& memory) const {
   const Index h = points_.in(), k = std::min<Index>(options_.n_neighbors, representatives_.size());
-  float* const scaled = memory.take<float>(h);
-  float* const scores = memory.take<float>(points_.padded());
-  auto* const index = memory.take<std::int64_t>(k);
-  float* const weight = memory.take<float>(kernels::round_up<float>(k));
-  scaler_.apply(x, scaled);
-  kernels::multiply(points_, scaled, h, 1, scores);
-  kernels::select_top(scores, points_.padded(), k, weight, index);
-  const float squared = kernels::squared_norm(scaled, h);
-  for (Index j = 0; j < k; ++j) weight[j] = std::max(0.0f, squared - 2.0f * weight[j]);
-  weigh(weight, k);
-  return {index, weight, k};
+  const Index padded = kernels::round_up<float>(k);
+  float* const scaled = memory.take<float>(x.rows * h);
+  float* const scores = memory.take<float>(x.rows * points_.padded());
+  auto* const index = memory.take<std::int64_t>(x.rows * k);
+  float* const weight = memory.take<float>(x.rows * padded);
+  for (Index i = 0; i < x.rows; ++i) scaler_.apply(x.row(i), scaled + i * h);
+  kernels::multiply(points_, scaled, h, x.rows, scores);
+  for (Index i = 0; i < x.rows; ++i) {
+    out[i] = {index + i * k, weight + i * padded, k};
+    float* const of_row = weight + i * padded;
+    kernels::select_top(scores + i * points_.padded(), points_.padded(), k, of_row, index + i * k);
+    const float squared = kernels::squared_norm(scaled + i * h, h);
+    for (Index j = 0; j < k; ++j) of_row[j] = std::max(0.0f, squared - 2.0f * of_row[j]);
+    weigh(of_row, k);
+  }
 }
 
 Neighbours SimilarityRelation::beyond_threshold(const float* x, Arena& memory) const {

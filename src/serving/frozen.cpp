@@ -111,26 +111,31 @@ void Scorer::Frozen::require_entities(double time, EntityKeys entities) const {
   }
 }
 
-void Scorer::Frozen::relate(const float* x, const float* of_base, double time, EntityKeys entities,
-                            const EntityReader& from, float* out, Workspace& workspace) const {
+void Scorer::Frozen::relate(const Target& target, const float* of_base, const EntityReader& from,
+                            float* out, Workspace& workspace) const {
   Arena& memory = workspace.memory;
   const auto& memories = model.entities();
   TargetInputs inputs;
-  inputs.embedding = x;
-  if (model.similarity()) inputs.neighbours = model.similarity()->attach(x, memory);
+  inputs.embedding = target.x;
+  if (target.neighbours != nullptr) {
+    inputs.neighbours = *target.neighbours;
+  } else if (model.similarity()) {
+    inputs.neighbours = model.similarity()->attach(target.x, memory);
+  }
   inputs.own = memory.take<float>(layer->own_size());
   // Graph layers over nodes of one kind see the embedding as a node, and not here.
   const Index residual = model.options().residual ? outputs : 0;
   const Index h = model.input_blocks().front().size - residual;
-  std::copy_n(x, h, inputs.own);
+  std::copy_n(target.x, h, inputs.own);
   std::copy_n(of_base, residual, inputs.own + h);
   workspace.remembered.clear();
   auto* const remembered = memory.take<TargetInputs::Remembered>(Index(memories.size()));
   std::size_t learned = 0;
   for (std::size_t e = 0; e < memories.size(); ++e) {
-    from.facts(e, entities[e], time, inputs.own + layer->entity_begin(e), memory);
+    const auto keys = target.entities[e];
+    from.facts(e, keys, target.time, inputs.own + layer->entity_begin(e), memory);
     if (memories[e].options().aggregator == "summary") continue;
-    remembered[learned++].count = from.recent(e, key_of(entities[e]), time, workspace.remembered);
+    remembered[learned++].count = from.recent(e, key_of(keys), target.time, workspace.remembered);
   }
   // Only now: while rows were added the list may have moved.
   const float* rows = workspace.remembered.data();
@@ -154,23 +159,27 @@ void Scorer::Frozen::relate(const float* x, const float* of_base, double time, E
   }
 }
 
-Score Scorer::Frozen::finish(const float* x, double time, EntityKeys entities,
-                             const EntityReader* live, Workspace& workspace) const {
+Score Scorer::Frozen::finish(const Target& target, const EntityReader* live,
+                             Workspace& workspace) const {
   Arena& memory = workspace.memory;
   const EntityReader& from = live != nullptr ? *live : file_entities;
-  if (layer) from.prefetch(entities);  // they are on their way while representatives are found
+  if (layer)
+    from.prefetch(target.entities);  // they are on their way while representatives are found
   float* const of_base = memory.take<float>(outputs);
   float* const logits = memory.take<float>(outputs);
   float* const values = memory.take<float>(outputs);
-  base_outputs(x, of_base, memory);
+  base_outputs(target.x, of_base, memory);
   if (layer) {
-    relate(x, of_base, time, entities, from, logits, workspace);
+    relate(target, of_base, from, logits, workspace);
   } else {
     std::copy_n(of_base, outputs, logits);
   }
   link.apply(logits, values);
   const auto n = static_cast<std::size_t>(outputs);
-  return {{values, n}, {logits, n}, {of_base, n}, {x, static_cast<std::size_t>(embedding_size())}};
+  return {{values, n},
+          {logits, n},
+          {of_base, n},
+          {target.x, static_cast<std::size_t>(embedding_size())}};
 }
 
 }  // namespace ecseq::serving

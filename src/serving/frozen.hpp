@@ -12,6 +12,14 @@
 
 namespace ecseq::serving {
 
+/// One target, its events read already.
+struct Target {
+  const float* x;  ///< [h], its embedding, which lies in the workspace
+  double time;
+  EntityKeys entities;
+  const relation::Neighbours* neighbours = nullptr;  ///< null: not looked up yet
+};
+
 /// What a scorer holds.
 struct Scorer::Frozen {
   Frozen(pipeline::Model fitted, const ScorerOptions& given);
@@ -42,14 +50,14 @@ struct Scorer::Frozen {
            sizeof(float) * static_cast<std::size_t>(state_numbers);
   }
 
-  // The steps of a score, in order. x: [h]
+  // The steps of a score, in order.
+  /// x: [h]; out: [n_outputs]
   void base_outputs(const float* x, float* out, Arena& memory) const;
-  /// base, outputs: [n_outputs], logits or values
-  void relate(const float* x, const float* base, double time, EntityKeys entities,
-              const EntityReader& from, float* outputs, Workspace& workspace) const;
-  /// All of it, from the embedding on, which lies in the workspace.
-  Score finish(const float* x, double time, EntityKeys entities, const EntityReader* live,
-               Workspace& workspace) const;
+  /// base, out: [n_outputs], logits or values
+  void relate(const Target& target, const float* base, const EntityReader& from, float* out,
+              Workspace& workspace) const;
+  /// All of it.
+  Score finish(const Target& target, const EntityReader* live, Workspace& workspace) const;
 
   void require_entities(double time, EntityKeys entities) const;
 };

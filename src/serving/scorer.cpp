@@ -125,7 +125,7 @@ Score Scorer::score(const Request& request, Workspace& workspace, const EntityRe
   frozen_->require_entities(request.time, request.entities);
   const std::span<const float> x = embed(request, workspace);
   const kernels::FlushDenormals flush;
-  return frozen_->finish(x.data(), request.time, request.entities, live, workspace);
+  return frozen_->finish({x.data(), request.time, request.entities}, live, workspace);
 }
 
 float Scorer::score(const Request& request, const EntityReader* live) const {
@@ -148,10 +148,18 @@ Matrix<float> Scorer::score_batch(const pipeline::Samples& samples, int num_thre
     const kernels::FlushDenormals flush;
     Workspace& workspace = thread_workspace();
     RowKeys keys(samples, frozen.entity_names);
+    workspace.memory.reset();
+    std::span<const relation::Neighbours> neighbours;
+    if (frozen.layer && frozen.model.similarity()) {
+      neighbours =
+          frozen.model.similarity()->attach({x.row(begin), end - begin, x.cols}, workspace.memory);
+    }
+    const Arena::Mark mark = workspace.memory.mark();
     for (Index i = begin; i < end; ++i) {
-      workspace.memory.reset();
+      workspace.memory.rewind(mark);
       const double time = samples.times.empty() ? 0.0 : samples.times[static_cast<std::size_t>(i)];
-      const Score score = frozen.finish(x.row(i), time, keys.of(i), live, workspace);
+      const auto* found = neighbours.empty() ? nullptr : &neighbours[std::size_t(i - begin)];
+      const Score score = frozen.finish({x.row(i), time, keys.of(i), found}, live, workspace);
       std::copy(score.values.begin(), score.values.end(), out.row(i).data());
     }
   });

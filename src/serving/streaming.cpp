@@ -113,7 +113,7 @@ Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& 
     if (frozen.state_times > 0) times[held] = event.time;
     frozen.encoder->encode(numbers, frozen.state_times > 0 ? times : nullptr, held + 1, x, memory);
   }
-  const Score score = frozen.finish(x, event.time, event.entities, live, workspace);
+  const Score score = frozen.finish({x, event.time, event.entities}, live, workspace);
   ++head.events;
   head.time = event.time;
   std::memcpy(block.data(), &head, sizeof head);

@@ -218,6 +218,29 @@ TEST(SimilarityRelation, ABatchIsAttachedAsItsRowsAlone) {
   }
 }
 
+TEST(SimilarityRelation, ABatchInTheCallersMemoryIsAttachedAsItsRowsAlone) {
+  const Data data = make_data(200, 4, 11);
+  for (const char* attach : {"knn", "epsilon", "correlation"}) {
+    SimilarityOptions options = with_k(25);
+    options.attach = attach;
+    options.epsilon = 0.9;
+    const SimilarityRelation relation = make_relation(data, options);
+    Arena memory;
+    const auto all = relation.attach(data.x, memory);
+    ASSERT_EQ(all.size(), 200U);
+    for (Index i = 0; i < 200; ++i) {
+      const Neighbourhood alone = relation.attach(data.x.row(i).data());
+      const Neighbours& found = all[static_cast<std::size_t>(i)];
+      ASSERT_EQ(found.size, static_cast<Index>(alone.representative.size()));
+      for (Index j = 0; j < found.size; ++j) {
+        const auto at = static_cast<std::size_t>(j);
+        EXPECT_EQ(found.representative[j], alone.representative[at]);
+        EXPECT_EQ(found.weight[j], alone.weight[at]);
+      }
+    }
+  }
+}
+
 double pearson(const RowVector<float>& a, const RowVector<float>& b) {
   const Eigen::RowVectorXd x = a.cast<double>().array() - a.cast<double>().mean();
   const Eigen::RowVectorXd y = b.cast<double>().array() - b.cast<double>().mean();

@@ -81,6 +81,8 @@ class SimilarityRelation {
   Neighbourhood attach(const float* x) const;
   /// The same in the caller's memory, for a service that must not allocate.
   Neighbours attach(const float* x, Arena& memory) const;
+  /// The same for each row of x, [n, h], which share the work of the search.
+  std::span<const Neighbours> attach(MatrixView<float> x, Arena& memory) const;
   /// The same for each row of x: [n, h].
   Attachments attach(MatrixView<float> x, int num_threads) const;
   /// The same for the training rows, the first n of those the relation was made of. Where nothing
@@ -143,7 +145,7 @@ class SimilarityRelation {
   void spread_labels();
   float evidence(double sum, double mass, Index channel) const;
   bool is_near(float product, float norm) const;
-  Neighbours nearest(const float* x, Arena& memory) const;
+  void nearest(MatrixView<float> x, Neighbours* out, Arena& memory) const;
   Neighbours beyond_threshold(const float* x, Arena& memory) const;
   std::vector<Neighbourhood> nearest(const float* scaled, Index rows,
                                      const std::int64_t* except) const;
