@@ -191,7 +191,7 @@ INSTANTIATE_TEST_SUITE_P(All, GnnLayer,
                          ::testing::Values(Case{"sage_mean", 3, 4, 1}, Case{"sage_max", 3, 4, 1},
                                            Case{"gcn", 3, 4, 1}, Case{"gat1", 3, 4, 1},
                                            Case{"gat2", 3, 4, 2}, Case{"attention", 3, 4, 2}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST(AttentionLayer, WithoutQueriesIsAMeanByWeights) {
   nn::Parameters<double> parameters;

@@ -96,7 +96,9 @@ TEST(QuantileGroups, AreOfEqualSizesByRank) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     ++size[static_cast<std::size_t>(group[i])];
     for (std::size_t j = 0; j < values.size(); ++j) {
-      if (values[i] < values[j]) EXPECT_LE(group[i], group[j]);
+      if (values[i] < values[j]) {
+        EXPECT_LE(group[i], group[j]);
+      }
     }
   }
   for (const int n : size) EXPECT_NEAR(n, 20.6, 0.7);

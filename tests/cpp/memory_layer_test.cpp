@@ -108,7 +108,7 @@ TEST_P(MemoryLayers, EntitiesDoNotHearEachOther) {
 INSTANTIATE_TEST_SUITE_P(All, MemoryLayers,
                          ::testing::Values(Case{"gru", MemoryAggregation::kGru},
                                            Case{"gnn", MemoryAggregation::kGnn}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& test) { return std::string(test.param.name); });
 
 TEST(MemoryLayer, SharesAnEvenNumberOfColumns) {
   nn::Parameters<float> parameters;
