@@ -27,7 +27,6 @@ struct Affine {
 /// one layer.
 class DenseChain {
  public:
-  DenseChain() = default;
   DenseChain(const std::vector<Affine>& layers, nn::Activation activation);
 
   Index out() const { return layers_.back().out(); }

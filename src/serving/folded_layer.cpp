@@ -57,11 +57,12 @@ FoldedLayer::FoldedLayer(const pipeline::Model& model)
     : similarity_(model.similarity()),
       activation_(nn::activation_named(model.options().activation)) {
   const pipeline::RelationLayer& layer = model.layer();
-  keep_own_columns(model, layer.scaler());
+  std::vector<Index> own_columns = find_own_columns(model);
+  own_scaler_ = columns_of(layer.scaler(), own_columns);
   if (layer.averaged()) {
     const nn::FeedForward& network = layer.network().weights();
     fold_dense(model, dense_layers(network.parameters(), "", network.hidden().size()),
-               layer.scaler());
+               layer.scaler(), std::move(own_columns));
     return;
   }
   const pipeline::GraphNetwork& network = layer.graph_network();
@@ -76,29 +77,30 @@ FoldedLayer::FoldedLayer(const pipeline::Model& model)
   }
   std::vector<Affine> layers = dense_layers(parameters, "head.", network.options().head.size());
   layers.insert(layers.begin(), affine(parameters, "dense"));
-  fold_dense(model, std::move(layers), layer.scaler());
+  fold_dense(model, std::move(layers), layer.scaler(), std::move(own_columns));
 }
 
 /// Self and entities, as they stand in the dense inputs; the mean of the representatives is not
-/// among them.
-void FoldedLayer::keep_own_columns(const pipeline::Model& model, const nn::Scaler& scaler) {
+/// among them. Notes where each entity relation begins.
+std::vector<Index> FoldedLayer::find_own_columns(const pipeline::Model& model) {
+  std::vector<Index> own;
   const auto& blocks = model.input_blocks();
   const std::size_t first_entity = blocks.size() - model.entities().size();
   const auto keep = [&](const gnn::InputLayout::Block& block) {
     const auto columns = range(block.begin, block.size);
-    own_columns_.insert(own_columns_.end(), columns.begin(), columns.end());
+    own.insert(own.end(), columns.begin(), columns.end());
   };
   keep(blocks.front());
   for (std::size_t b = first_entity; b < blocks.size(); ++b) {
-    entity_begin_.push_back(static_cast<Index>(own_columns_.size()));
+    entity_begin_.push_back(static_cast<Index>(own.size()));
     keep(blocks[b]);
   }
-  own_scaler_ = columns_of(scaler, own_columns_);
+  return own;
 }
 
 /// layers: the first of all dense inputs and memories.
 void FoldedLayer::fold_dense(const pipeline::Model& model, std::vector<Affine> layers,
-                             const nn::Scaler& scaler) {
+                             const nn::Scaler& scaler, std::vector<Index> own_columns) {
   Affine first = layers.front();
   if (activation_ == nn::Activation::kNone) {
     first = composed(layers);
@@ -107,12 +109,11 @@ void FoldedLayer::fold_dense(const pipeline::Model& model, std::vector<Affine> l
     layers.erase(layers.begin());
   }
   width_ = first.out();
-  std::vector<Index> rows = own_columns_;
+  std::vector<Index> rows = std::move(own_columns);
   const auto remembered = range(scaler.size(), first.in() - scaler.size());
   rows.insert(rows.end(), remembered.begin(), remembered.end());
   dense_ = kernels::PackedMatrix(rows_of(first.weight, rows), first.bias.data());
-  has_head_ = !layers.empty();
-  if (has_head_) head_ = DenseChain(layers, activation_);
+  if (!layers.empty()) head_.emplace(layers, activation_);
   if (similarity_ == nullptr) return;
 
   const auto& block = model.input_blocks()[1];
@@ -133,8 +134,7 @@ void FoldedLayer::fold_dense(const pipeline::Model& model, std::vector<Affine> l
   const bool always_hears =
       similarity_->options().attach == "knn" || similarity_->options().isolated == "nearest";
   if (!clips && always_hears) {
-    sent_ = Matrix<float>::Zero(nodes.rows(), kernels::round_up<float>(width_));
-    sent_.leftCols(width_) = (nodes.cast<double>() * weight.cast<double>()).cast<float>();
+    sources_.emplace(nodes, weight);
   } else {
     const RowVector<float> zeros = RowVector<float>::Zero(width_);
     mean_ = kernels::PackedMatrix(weight, zeros.data());
@@ -154,7 +154,7 @@ void FoldedLayer::fold_graph(const pipeline::Model& model, const pipeline::Graph
     const Affine rest = composed(head);
     const Affine through = affine(parameters, "graph.1").then(rest);
     first_ = make_gcn_layer(through, nodes);
-    width_ = graph_width_ = through.out();
+    width_ = through.out();
     if (has_dense) {
       const Affine own = affine(parameters, "dense").then(rest);
       const RowVector<float> bias = own.bias - rest.bias;  // which the graph layer adds
@@ -163,7 +163,7 @@ void FoldedLayer::fold_graph(const pipeline::Model& model, const pipeline::Graph
     return;
   }
   first_ = make_graph_layer(options.kind, parameters, "graph.1", nodes);
-  width_ = graph_width_ = model.options().hidden_size;
+  width_ = model.options().hidden_size;
   if (options.n_layers == 2) {
     // What a source says in the second layer: it has heard the other sources in the first one.
     const auto among = nodes_of_one_kind_
@@ -187,8 +187,7 @@ void FoldedLayer::fold_graph(const pipeline::Model& model, const pipeline::Graph
     const Affine own = affine(parameters, "dense");
     dense_ = kernels::PackedMatrix(own.weight, own.bias.data());
   }
-  head_ = DenseChain(head, activation_);
-  has_head_ = true;
+  head_.emplace(head, activation_);
 }
 
 void FoldedLayer::graph_layers(const TargetInputs& inputs, const float* own, float* z,
@@ -200,9 +199,9 @@ void FoldedLayer::graph_layers(const TargetInputs& inputs, const float* own, flo
     own = node;
   }
   if (!second_) return first_->apply(own, inputs.neighbours, z, memory);
-  float* const between = memory.take<float>(graph_width_);
+  float* const between = memory.take<float>(width_);
   first_->apply(own, inputs.neighbours, between, memory);
-  activate(between, graph_width_, activation_);
+  activate(between, width_, activation_);
   second_->apply(between, inputs.neighbours, z, memory);
 }
 
@@ -222,14 +221,8 @@ void FoldedLayer::apply(const TargetInputs& inputs, float* out, Arena& memory) c
     std::copy_n(y, kernels::round_up<float>(width_), z);
   }
   const auto& heard = inputs.neighbours;
-  if (sent_.size() > 0) {
-    for (Index e = 0; e < heard.size; ++e) {
-      const auto weight = kernels::broadcast(heard.weight[e]);
-      const float* const x = sent_.row(heard.representative[e]).data();
-      for (Index j = 0; j < sent_.cols(); j += kernels::kLanes<float>) {
-        kernels::store(z + j, kernels::fma(weight, kernels::load(x + j), kernels::load(z + j)));
-      }
-    }
+  if (sources_) {
+    sources_->add(heard, z);
   } else if (mean_) {
     const Index f = mean_->in();
     float* const mean = memory.take<float>(f);
@@ -244,16 +237,16 @@ void FoldedLayer::apply(const TargetInputs& inputs, float* out, Arena& memory) c
     kernels::project_row(*mean_, mean, y);
     for (Index j = 0; j < width_; ++j) z[j] += y[j];
   } else if (first_) {
-    float* const y = memory.take<float>(graph_width_);
+    float* const y = memory.take<float>(width_);
     graph_layers(inputs, own, y, memory);
     for (Index j = 0; j < width_; ++j) z[j] = dense_ ? z[j] + y[j] : y[j];
   }
-  if (!has_head_) {  // all the way to the outputs
+  if (!head_) {  // all the way to the outputs
     std::copy_n(z, width_, out);
     return;
   }
   activate(z, width_, activation_);
-  head_.apply(z, out, memory);
+  head_->apply(z, out, memory);
 }
 
 }  // namespace ecseq::serving

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ecseq/pipeline/model.hpp"
+#include "fixed_sources.hpp"
 #include "graph_layer.hpp"
 #include "memory_layer.hpp"
 
@@ -34,22 +35,21 @@ class FoldedLayer {
   explicit FoldedLayer(const pipeline::Model& model);
 
   Index own_size() const { return own_scaler_.size(); }
-  /// What the similarity relation and entity relation e write to in `own`.
+  /// Where entity relation e's columns begin in `own`.
   Index entity_begin(std::size_t e) const { return entity_begin_[e]; }
   /// out: [outputs], as RelationLayer::predict
   void apply(const TargetInputs& inputs, float* out, Arena& memory) const;
 
  private:
+  std::vector<Index> find_own_columns(const pipeline::Model& model);
   void fold_dense(const pipeline::Model& model, std::vector<Affine> layers,
-                  const nn::Scaler& scaler);
+                  const nn::Scaler& scaler, std::vector<Index> own_columns);
   void fold_graph(const pipeline::Model& model, const pipeline::GraphNetwork& network);
-  void keep_own_columns(const pipeline::Model& model, const nn::Scaler& scaler);
   void graph_layers(const TargetInputs& inputs, const float* own, float* z, Arena& memory) const;
 
   const relation::SimilarityRelation* similarity_ = nullptr;  ///< of the model
   nn::Scaler own_scaler_;
-  std::vector<Index> own_columns_;   ///< of the dense inputs
-  std::vector<Index> entity_begin_;  ///< within them
+  std::vector<Index> entity_begin_;
   std::vector<MemoryLayer> memories_;
 
   // z = act(W own + b + what is heard)
@@ -59,7 +59,7 @@ class FoldedLayer {
 
   // Heard as a mean: each representative through W, or, where standardising would clip one, the
   // mean itself through it.
-  Matrix<float> sent_;      ///< [K, width padded]
+  std::optional<FixedSources> sources_;
   nn::Scaler mean_scaler_;  ///< of the mean's columns, where it is not folded
   std::optional<kernels::PackedMatrix> mean_;
 
@@ -67,10 +67,8 @@ class FoldedLayer {
   nn::Scaler node_scaler_;
   bool nodes_of_one_kind_ = false;
   std::unique_ptr<GraphLayer> first_, second_;
-  Index graph_width_ = 0;
 
-  bool has_head_ = false;  ///< without, z is the output
-  DenseChain head_;
+  std::optional<DenseChain> head_;  ///< without, z is the output
 };
 
 }  // namespace ecseq::serving

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ecseq/gnn/gat_layer.hpp"
+#include "fixed_sources.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -19,27 +20,11 @@ kernels::PackedMatrix packed(const Matrix<float>& weight, const Matrix<float>* b
   return {weight, bias != nullptr ? bias->data() : zeros.data()};
 }
 
-/// x W of every source, [K, out padded to whole vectors].
-Matrix<float> sent(MatrixView<float> sources, const Matrix<float>& weight) {
-  Matrix<float> out = Matrix<float>::Zero(sources.rows, kernels::round_up<float>(weight.cols()));
-  out.leftCols(weight.cols()) =
-      (sources.eigen().cast<double>() * weight.cast<double>()).cast<float>();
-  return out;
-}
-
 /// x W + b in memory of its own, padded to whole vectors.
 float* projected(const kernels::PackedMatrix& w, const float* x, Arena& memory) {
   float* const y = memory.take<float>(w.padded());
   kernels::project_row(w, x, y);
   return y;
-}
-
-/// sum += scale x.  [n], whole vectors
-void add_scaled(float scale, const float* x, Index n, float* sum) {
-  const auto factor = kernels::broadcast(scale);
-  for (Index j = 0; j < n; j += kernels::kLanes<float>) {
-    kernels::store(sum + j, kernels::fma(factor, kernels::load(x + j), kernels::load(sum + j)));
-  }
 }
 
 float dot(const float* a, const float* b, Index n) {
@@ -74,20 +59,18 @@ class SageMean final : public GraphLayer {
  public:
   SageMean(const nn::Parameters<float>& parameters, const std::string& name,
            MatrixView<float> sources)
-      : sent_(sent(sources, parameter(parameters, name + ".source.weight"))) {
+      : sources_(sources, parameter(parameters, name + ".source.weight")) {
     const Matrix<float> bias = parameter(parameters, name + ".bias");
     self_ = packed(parameter(parameters, name + ".self.weight"), &bias);
   }
   void apply(const float* own, const Neighbours& heard, float* z, Arena& memory) const override {
     float* const sum = projected(self_, own, memory);
-    for (Index e = 0; e < heard.size; ++e) {
-      add_scaled(heard.weight[e], sent_.row(heard.representative[e]).data(), sent_.cols(), sum);
-    }
+    sources_.add(heard, sum);
     std::copy_n(sum, self_.out(), z);
   }
 
  private:
-  Matrix<float> sent_;
+  FixedSources sources_;
   kernels::PackedMatrix self_;
 };
 
@@ -124,7 +107,7 @@ class SageMax final : public GraphLayer {
 class Gcn final : public GraphLayer {
  public:
   Gcn(const Affine& weights, MatrixView<float> sources)
-      : sent_(sent(sources, weights.weight)),
+      : sources_(sources, weights.weight),
         own_(packed(weights.weight, nullptr)),
         bias_(weights.bias) {}
   void apply(const float* own, const Neighbours& heard, float* z, Arena& memory) const override {
@@ -133,15 +116,14 @@ class Gcn final : public GraphLayer {
     const float root = std::sqrt(degree);
     float* const sum = projected(own_, own, memory);
     for (Index j = 0; j < own_.padded(); ++j) sum[j] /= degree;
-    for (Index e = 0; e < heard.size; ++e) {
-      add_scaled(heard.weight[e] / root, sent_.row(heard.representative[e]).data(), sent_.cols(),
-                 sum);
-    }
+    float* const weights = memory.take<float>(heard.size);
+    for (Index e = 0; e < heard.size; ++e) weights[e] = heard.weight[e] / root;
+    sources_.add({heard.representative, weights, heard.size}, sum);
     for (Index j = 0; j < own_.out(); ++j) z[j] = sum[j] + bias_[j];
   }
 
  private:
-  Matrix<float> sent_;
+  FixedSources sources_;
   kernels::PackedMatrix own_;
   RowVector<float> bias_;
 };
@@ -151,13 +133,13 @@ class Gcn final : public GraphLayer {
 class Gat final : public GraphLayer {
  public:
   Gat(const nn::Parameters<float>& parameters, const std::string& name, MatrixView<float> sources)
-      : sent_(sent(sources, parameter(parameters, name + ".weight"))),
+      : sources_(sources, parameter(parameters, name + ".weight")),
         own_(packed(parameter(parameters, name + ".weight"), nullptr)),
         source_(parameter(parameters, name + ".source")),
         target_(parameter(parameters, name + ".target")),
         bias_(parameter(parameters, name + ".bias")),
-        scores_(sent_.rows(), source_.rows()) {
-    for (Index j = 0; j < sent_.rows(); ++j) score(sent_.row(j).data(), source_, &scores_(j, 0));
+        scores_(sources_.size(), source_.rows()) {
+    for (Index j = 0; j < sources_.size(); ++j) score(sources_.sent(j), source_, &scores_(j, 0));
   }
   void apply(const float* own, const Neighbours& heard, float* z, Arena& memory) const override {
     const Index heads = source_.rows(), d = source_.cols(), n = heard.size + 1;
@@ -180,7 +162,7 @@ class Gat final : public GraphLayer {
     std::copy_n(bias_.data(), heads * d, z);
     add_by_head(alpha, mine, heads, d, z);
     for (Index e = 1; e < n; ++e) {
-      add_by_head(alpha + e * heads, sent_.row(heard.representative[e - 1]).data(), heads, d, z);
+      add_by_head(alpha + e * heads, sources_.sent(heard.representative[e - 1]), heads, d, z);
     }
   }
 
@@ -191,7 +173,7 @@ class Gat final : public GraphLayer {
     }
   }
 
-  Matrix<float> sent_;
+  FixedSources sources_;
   kernels::PackedMatrix own_;
   Matrix<float> source_, target_;  ///< [heads, d]
   Matrix<float> bias_;
@@ -204,8 +186,8 @@ class Attention final : public GraphLayer {
   Attention(const nn::Parameters<float>& parameters, const std::string& name,
             MatrixView<float> sources)
       : query_(packed(parameter(parameters, name + ".query.weight"), nullptr)),
-        keys_(sent(sources, parameter(parameters, name + ".key.weight"))),
-        values_(sent(sources, parameter(parameters, name + ".value.weight"))),
+        keys_(sources, parameter(parameters, name + ".key.weight")),
+        values_(sources, parameter(parameters, name + ".value.weight")),
         similarity_(parameter(parameters, name + ".similarity")) {
     const Matrix<float> bias = parameter(parameters, name + ".bias");
     self_ = packed(parameter(parameters, name + ".self.weight"), &bias);
@@ -218,7 +200,7 @@ class Attention final : public GraphLayer {
     const float* const query = projected(query_, own, memory);
     float* const alpha = memory.take<float>(heard.size * heads);
     for (Index e = 0; e < heard.size; ++e) {
-      const float* const key = keys_.row(heard.representative[e]).data();
+      const float* const key = keys_.sent(heard.representative[e]);
       const float log_weight = std::log(heard.weight[e]);
       for (Index h = 0; h < heads; ++h) {
         alpha[e * heads + h] =
@@ -227,13 +209,13 @@ class Attention final : public GraphLayer {
     }
     softmax_by_head(alpha, heard.size, heads);
     for (Index e = 0; e < heard.size; ++e) {
-      add_by_head(alpha + e * heads, values_.row(heard.representative[e]).data(), heads, d, z);
+      add_by_head(alpha + e * heads, values_.sent(heard.representative[e]), heads, d, z);
     }
   }
 
  private:
   kernels::PackedMatrix self_, query_;
-  Matrix<float> keys_, values_;
+  FixedSources keys_, values_;
   Matrix<float> similarity_;  ///< [1, heads]
 };
 
