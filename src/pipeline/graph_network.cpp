@@ -343,11 +343,7 @@ GraphNetwork fit_graph_network(const GraphTraining& problem, const GraphNetworkO
       const bool fits = options.standardize && x.rows() > 0;
       return fits ? nn::Scaler::fit(x) : nn::Scaler::identity(x.cols());
     };
-    Matrix<float> nodes;
-    if (options.on_edges) {
-      nodes.resize(relation->representatives().size(), relation->n_features());
-      for (Index j = 0; j < nodes.rows(); ++j) relation->node(j, nodes.row(j).data());
-    }
+    const Matrix<float> nodes = options.on_edges ? relation->nodes() : Matrix<float>();
     std::vector<nn::Scaler> memories;
     for (const RecentRows& recent : inputs.recent) memories.push_back(scaler(recent.rows));
     Rng rng(training.seed, 1);

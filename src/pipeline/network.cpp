@@ -98,8 +98,8 @@ Network Network::load(const io::TensorFile& file, const std::string& prefix,
     return in = out;
   };
   std::vector<Index> hidden;
-  for (int l = 1;; ++l) {
-    const std::string name = l == 1 ? "hidden" : "hidden" + std::to_string(l);
+  for (std::size_t l = 0;; ++l) {
+    const std::string name = nn::hidden_layer_name(l);
     if (file.floats.count(prefix + name + ".weight") == 0) break;
     hidden.push_back(width_of(name));
   }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "ecseq/nn/dense_layers.hpp"
+
 namespace ecseq::serving {
 namespace {
 
@@ -12,13 +14,12 @@ Affine affine(const nn::Parameters<float>& parameters, const std::string& name) 
           parameters.view(parameters.find(name + ".bias")).eigen()};
 }
 
-/// "hidden", "hidden2", ..., "output", as nn::DenseLayers names them.
+/// What nn::DenseLayers has added under this prefix.
 std::vector<Affine> dense_layers(const nn::Parameters<float>& parameters, const std::string& prefix,
                                  std::size_t hidden) {
   std::vector<Affine> out;
   for (std::size_t l = 0; l < hidden; ++l) {
-    const std::string number = l == 0 ? "" : std::to_string(l + 1);
-    out.push_back(affine(parameters, prefix + "hidden" + number));
+    out.push_back(affine(parameters, prefix + nn::hidden_layer_name(l)));
   }
   out.push_back(affine(parameters, prefix + "output"));
   return out;
@@ -41,13 +42,6 @@ nn::Scaler columns_of(const nn::Scaler& scaler, const std::vector<Index>& column
 std::vector<Index> range(Index begin, Index size) {
   std::vector<Index> out;
   for (Index i = 0; i < size; ++i) out.push_back(begin + i);
-  return out;
-}
-
-/// [K, n_features]
-Matrix<float> nodes_of(const relation::SimilarityRelation& relation) {
-  Matrix<float> out(relation.representatives().size(), relation.n_features());
-  for (Index j = 0; j < out.rows(); ++j) relation.node(j, out.row(j).data());
   return out;
 }
 
@@ -120,7 +114,7 @@ void FoldedLayer::fold_dense(const pipeline::Model& model, std::vector<Affine> l
   const auto columns = range(block.begin, block.size);
   const Matrix<float> weight = rows_of(first.weight, columns);
   mean_scaler_ = columns_of(scaler, columns);
-  Matrix<float> nodes = nodes_of(*similarity_);
+  Matrix<float> nodes = similarity_->nodes();
   bool clips = false;
   for (Index j = 0; j < nodes.rows(); ++j) {
     for (Index c = 0; c < nodes.cols(); ++c) {
@@ -146,7 +140,7 @@ void FoldedLayer::fold_graph(const pipeline::Model& model, const pipeline::Graph
   const auto& parameters = network.parameters();
   nodes_of_one_kind_ = gnn::Backbone<float>::has_nodes_of_one_kind(options.kind);
   node_scaler_ = network.node_scaler();
-  const Matrix<float> nodes = node_scaler_.apply(nodes_of(*similarity_));
+  const Matrix<float> nodes = node_scaler_.apply(similarity_->nodes());
   const auto head = dense_layers(parameters, "head.", network.options().head.size());
   const bool has_dense = nodes_of_one_kind_ && own_size() + Index(memories_.size()) > 0;
   if (options.kind == "gcn" && options.n_layers == 1 && activation_ == nn::Activation::kNone) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,11 @@
 #include "ecseq/nn/parameters.hpp"
 
 namespace ecseq::nn {
+
+/// "hidden", "hidden2", ...: hidden layer l, counted from 0, among the parameters.
+inline std::string hidden_layer_name(std::size_t l) {
+  return l == 0 ? "hidden" : "hidden" + std::to_string(l + 1);
+}
 
 /// y = W_L act(... act(W_1 x + b_1) ...) + b_L on a tape: dense layers with an activation and
 /// dropout after each but the last. Without a hidden layer, y = W x + b.
@@ -25,7 +31,7 @@ class DenseLayers {
       : activation_(activation) {
     Index fan_in = in;
     for (std::size_t l = 0; l < hidden.size(); ++l) {
-      const std::string name = prefix + "hidden" + (l == 0 ? "" : std::to_string(l + 1));
+      const std::string name = prefix + hidden_layer_name(l);
       weights_.push_back(parameters.add_uniform(name + ".weight", fan_in, hidden[l],
                                                 std::sqrt(6.0 / double(fan_in)), rng));
       parameters.add(name + ".bias", 1, hidden[l]);

@@ -95,6 +95,8 @@ class SimilarityRelation {
   /// Features of representative j: [standardised vector (h), label evidence (c), log mass (1)], the
   /// last two where the options say so. out: [n_features()].
   void node(Index j, float* out) const;
+  /// Of all of them: [K, n_features()].
+  const Matrix<float>& nodes() const { return nodes_; }
   /// The same as target t of `targets` may hear it: without what t has put in.
   void node(Index j, const Attachments& targets, Index t, float* out) const;
   /// An embedding in the space of the nodes: at the prior, with no mass. x: [h]
