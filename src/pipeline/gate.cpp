@@ -126,8 +126,7 @@ Matrix<float> Gate::apply(const Matrix<float>& base, const Matrix<float>& head) 
   if (!stacked) return base;
   Matrix<float> out(base.rows(), base.cols());
   for (Index i = 0; i < out.size(); ++i) {
-    out.data()[i] =
-        static_cast<float>(base_weight * base.data()[i] + head_weight * head.data()[i] + bias);
+    out.data()[i] = stack(base.data()[i], head.data()[i]);
   }
   return out;
 }

@@ -154,8 +154,7 @@ void Scorer::Frozen::relate(const Target& target, const float* of_base, const En
     if (model.task() == Task::kRegression) {
       value = value * model.target_std() + model.target_mean();
     }
-    out[c] =
-        static_cast<float>(gate.base_weight * of_base[c] + gate.head_weight * value + gate.bias);
+    out[c] = gate.stack(of_base[c], value);
   }
 }
 

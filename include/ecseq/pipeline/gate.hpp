@@ -19,6 +19,10 @@ struct Gate {
   double head_weight = 0.0;
   double bias = 0.0;
 
+  /// Of one output each, where it is stacked.
+  float stack(float base, double head) const {
+    return static_cast<float>(base_weight * base + head_weight * head + bias);
+  }
   /// base, head: [n, outputs]
   Matrix<float> apply(const Matrix<float>& base, const Matrix<float>& head) const;
 };
