@@ -49,11 +49,6 @@ class Keys {
   std::vector<std::span<const EntityKey>> spans_;
 };
 
-serving::Workspace& workspace() {
-  thread_local serving::Workspace memory;
-  return memory;
-}
-
 /// Logits as probabilities, of the second class where there are two; values as they are.
 std::vector<float> probabilities(std::span<const float> outputs, ecseq::Task task) {
   std::vector<float> out(outputs.begin(), outputs.end());
@@ -111,7 +106,8 @@ Scored Scoring::on_event(const Reading& reading, const EventMessage& message) {
   }
   const Keys keys(message.entities);
   return scored(live_.on_event(message.user, {message.values, message.time, keys},
-                               ecseq::relation::entity_key(message.event_id), workspace()),
+                               ecseq::relation::entity_key(message.event_id),
+                               serving::Workspace::of_this_thread()),
                 reading.schema().task);
 }
 
@@ -127,7 +123,8 @@ bool Scoring::on_label(const Reading& reading, const LabelMessage& label) {
 
 Scored Scoring::score(const Reading& reading, const ScoreMessage& message) const {
   const Keys keys(message.entities);
-  return scored(live_.score(request_of(message, reading.schema(), keys), workspace()),
+  return scored(live_.score(request_of(message, reading.schema(), keys),
+                            serving::Workspace::of_this_thread()),
                 reading.schema().task);
 }
 

@@ -77,11 +77,6 @@ struct HeldRequest {
   serving::Request request;
 };
 
-Workspace& thread_workspace() {
-  thread_local Workspace workspace;
-  return workspace;
-}
-
 /// One output as a number, several as an array. Takes the GIL where it is asked to.
 py::object numbers(std::span<const float> values) {
   if (values.size() == 1) return py::float_(values.front());
@@ -120,8 +115,9 @@ void register_live_scorer(py::module_& m) {
             const HeldKeys entities(keys);
             const serving::Event happened{
                 {event.data(), static_cast<std::size_t>(event.size())}, time, entities};
-            return scored(
-                [&] { return live.on_event(user, happened, event_id, thread_workspace()); });
+            return scored([&] {
+              return live.on_event(user, happened, event_id, Workspace::of_this_thread());
+            });
           },
           py::arg("user"), py::arg("event_id"), py::arg("event"), py::arg("time"), py::arg("keys"))
       .def("label", &LiveScorer::label, py::arg("event_id"), py::arg("y"), py::arg("now"),
@@ -131,7 +127,7 @@ void register_live_scorer(py::module_& m) {
           [](const LiveScorer& live, const FloatArray& events, const py::object& times, double time,
              const py::list& keys) {
             const HeldRequest held(events, times, time, keys);
-            return scored([&] { return live.score(held.request, thread_workspace()); });
+            return scored([&] { return live.score(held.request, Workspace::of_this_thread()); });
           },
           py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"))
       .def(
@@ -208,7 +204,7 @@ void register_serving(py::module_& m) {
           [](const Scorer& scorer, const FloatArray& events, const py::object& times, double time,
              const py::list& keys) {
             const HeldRequest held(events, times, time, keys);
-            return scored([&] { return scorer.score(held.request, thread_workspace()); });
+            return scored([&] { return scorer.score(held.request, Workspace::of_this_thread()); });
           },
           py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"))
       .def(
@@ -245,7 +241,8 @@ void register_serving(py::module_& m) {
                 {event.data(), static_cast<std::size_t>(event.size())}, time, entities};
             return numbers(shared
                                .with([&](serving::State& state) {
-                                 return scorer.update(state.block(), happened, thread_workspace());
+                                 return scorer.update(state.block(), happened,
+                                                      Workspace::of_this_thread());
                                })
                                .values);
           },

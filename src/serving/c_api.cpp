@@ -62,37 +62,28 @@ void require(bool good, const char* message) {
   if (!good) throw InvalidArgument(message);
 }
 
-/// What the thread works in: the workspace, and the keys of one request.
-struct ThreadMemory {
-  Workspace workspace;
-  std::vector<std::span<const relation::EntityKey>> keys;
-
-  static ThreadMemory& instance() {
-    thread_local ThreadMemory memory;
-    return memory;
+/// As the library takes them, until the thread asks for others.
+EntityKeys keys_of(const ecseq_keys* entities, std::size_t n) {
+  thread_local std::vector<std::span<const relation::EntityKey>> keys;
+  require(entities != nullptr || n == 0, "entities: NULL, but n_entities is not 0");
+  keys.clear();
+  for (std::size_t e = 0; e < n; ++e) {
+    require(entities[e].keys != nullptr || entities[e].size == 0,
+            "entities: keys is NULL, but size is not 0");
+    keys.push_back({entities[e].keys, entities[e].size});
   }
-  EntityKeys keys_of(const ecseq_keys* entities, std::size_t n) {
-    require(entities != nullptr || n == 0, "entities: NULL, but n_entities is not 0");
-    keys.clear();
-    for (std::size_t e = 0; e < n; ++e) {
-      require(entities[e].keys != nullptr || entities[e].size == 0,
-              "entities: keys is NULL, but size is not 0");
-      keys.push_back({entities[e].keys, entities[e].size});
-    }
-    return keys;
-  }
-};
+  return keys;
+}
 
-Event event_of(const ecseq_event* event, ThreadMemory& memory) {
+Event event_of(const ecseq_event* event) {
   require(event != nullptr, "event: NULL");
   require(event->struct_size >= sizeof(ecseq_event), "event: struct_size is too small");
   require(event->values != nullptr || event->n_values == 0, "event: values is NULL");
-  return {{event->values, event->n_values},
-          event->time,
-          memory.keys_of(event->entities, event->n_entities)};
+  return {
+      {event->values, event->n_values}, event->time, keys_of(event->entities, event->n_entities)};
 }
 
-Request request_of(const ecseq_request* request, ThreadMemory& memory) {
+Request request_of(const ecseq_request* request) {
   require(request != nullptr, "request: NULL");
   require(request->struct_size >= sizeof(ecseq_request), "request: struct_size is too small");
   require(request->events != nullptr, "request: events is NULL");
@@ -101,7 +92,7 @@ Request request_of(const ecseq_request* request, ThreadMemory& memory) {
                 static_cast<Index>(request->n_features)};
   if (request->times != nullptr) out.times = {request->times, request->length};
   out.time = request->time;
-  out.entities = memory.keys_of(request->entities, request->n_entities);
+  out.entities = keys_of(request->entities, request->n_entities);
   return out;
 }
 
@@ -165,8 +156,7 @@ ecseq_status ecseq_score(const ecseq_scorer* scorer, const ecseq_request* reques
   return guarded([&] {
     require(scorer != nullptr, "scorer: NULL");
     require_room(scorer->scorer, values, n_values);
-    ThreadMemory& memory = ThreadMemory::instance();
-    write(scorer->scorer.score(request_of(request, memory), memory.workspace), values, n_values);
+    write(scorer->scorer.score(request_of(request), Workspace::of_this_thread()), values, n_values);
   });
 }
 
@@ -187,9 +177,9 @@ ecseq_status ecseq_state_update(const ecseq_scorer* scorer, void* state, size_t 
   return guarded([&] {
     require(scorer != nullptr, "scorer: NULL");
     require_room(scorer->scorer, values, n_values);
-    ThreadMemory& memory = ThreadMemory::instance();
-    write(scorer->scorer.update(block_of(state, size), event_of(event, memory), memory.workspace),
-          values, n_values);
+    write(
+        scorer->scorer.update(block_of(state, size), event_of(event), Workspace::of_this_thread()),
+        values, n_values);
   });
 }
 
@@ -242,8 +232,7 @@ ecseq_status ecseq_live_event(ecseq_live* live, uint64_t user, uint64_t event_id
   return guarded([&] {
     require(live != nullptr, "live: NULL");
     require_room(live->live.current()->scorer, values, n_values);
-    ThreadMemory& memory = ThreadMemory::instance();
-    write(live->live.on_event(user, event_of(event, memory), event_id, memory.workspace), values,
+    write(live->live.on_event(user, event_of(event), event_id, Workspace::of_this_thread()), values,
           n_values);
   });
 }
@@ -261,8 +250,7 @@ ecseq_status ecseq_live_score(const ecseq_live* live, const ecseq_request* reque
   return guarded([&] {
     require(live != nullptr, "live: NULL");
     require_room(live->live.current()->scorer, values, n_values);
-    ThreadMemory& memory = ThreadMemory::instance();
-    write(live->live.score(request_of(request, memory), memory.workspace), values, n_values);
+    write(live->live.score(request_of(request), Workspace::of_this_thread()), values, n_values);
   });
 }
 

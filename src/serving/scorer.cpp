@@ -16,12 +16,6 @@ constexpr Index kRowChunk = 16;
 
 std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
 
-/// A workspace of the thread's own, for callers that have none.
-Workspace& thread_workspace() {
-  thread_local Workspace workspace;
-  return workspace;
-}
-
 void require_times(std::span<const double> times, Index length) {
   if (static_cast<Index>(times.size()) != length) {
     throw InvalidArgument("times: expected " + std::to_string(length) +
@@ -128,12 +122,15 @@ Score Scorer::score(const Request& request, Workspace& workspace, const EntityRe
   return frozen_->finish({x.data(), request.time, request.entities}, live, workspace);
 }
 
+void Scorer::require_one_output(const char* call) const {
+  if (n_outputs() == 1) return;
+  throw InvalidArgument(std::string(call) + ": the model has " + std::to_string(n_outputs()) +
+                        " outputs; give a workspace and read them all");
+}
+
 float Scorer::score(const Request& request, const EntityReader* live) const {
-  if (n_outputs() != 1) {
-    throw InvalidArgument("score: the model has " + std::to_string(n_outputs()) +
-                          " outputs; give a workspace and read them all");
-  }
-  return score(request, thread_workspace(), live).value();
+  require_one_output("score");
+  return score(request, Workspace::of_this_thread(), live).value();
 }
 
 Matrix<float> Scorer::score_batch(const pipeline::Samples& samples, int num_threads,
@@ -146,7 +143,7 @@ Matrix<float> Scorer::score_batch(const pipeline::Samples& samples, int num_thre
   Matrix<float> out(samples.size(), n_outputs());
   parallel_chunks(samples.size(), kRowChunk, num_threads, [&](Index begin, Index end) {
     const kernels::FlushDenormals flush;
-    Workspace& workspace = thread_workspace();
+    Workspace& workspace = Workspace::of_this_thread();
     RowKeys keys(samples, frozen.entity_names);
     workspace.memory.reset();
     std::span<const relation::Neighbours> neighbours;

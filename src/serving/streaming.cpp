@@ -123,12 +123,8 @@ Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& 
 }
 
 float Scorer::update(State& state, const Event& event, const EntityReader* live) const {
-  if (n_outputs() != 1) {
-    throw InvalidArgument("update: the model has " + std::to_string(n_outputs()) +
-                          " outputs; give a workspace and read them all");
-  }
-  thread_local Workspace workspace;
-  return update(state.block(), event, workspace, live).value();
+  require_one_output("update");
+  return update(state.block(), event, Workspace::of_this_thread(), live).value();
 }
 
 }  // namespace ecseq::serving

@@ -104,6 +104,8 @@ class Scorer {
 
  private:
   struct Frozen;
+  void require_one_output(const char* call) const;
+
   std::shared_ptr<const Frozen> frozen_;
 };
 

@@ -11,6 +11,10 @@ namespace ecseq::serving {
 struct Workspace {
   Arena memory;
   std::vector<float> remembered;  ///< rows of entity memories that a layer aggregates
+
+  /// The calling thread's own, for callers that keep none. Calls that are given no workspace use
+  /// it too.
+  static Workspace& of_this_thread();
 };
 
 }  // namespace ecseq::serving
