@@ -33,8 +33,7 @@ pipeline::Explanation Scorer::explain(const Request& request, Index top, const E
                                       const std::string& method) const {
   const Frozen& frozen = *frozen_;
   frozen.require_entities(request.time, request.entities);
-  Workspace workspace;
-  embed(request, workspace);  // refuses what does not fit
+  frozen.require_events(request);
   pipeline::Samples samples;
   const std::int64_t start = 0, stop = request.events.rows;
   if (frozen.encoder) {

@@ -6,6 +6,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/checksum.hpp"
+#include "ecseq/kernels/finite.hpp"
 #include "ecseq/relation/entity_set.hpp"
 
 namespace ecseq::serving {
@@ -13,6 +14,21 @@ namespace {
 
 constexpr Index kDefaultWindow = 64;
 constexpr Index kLongestWindow = 1 << 16;
+
+std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
+
+void require_times(std::span<const double> times, Index length) {
+  if (static_cast<Index>(times.size()) != length) {
+    throw InvalidArgument("times: expected " + std::to_string(length) +
+                          " values, one per event, got " + std::to_string(times.size()));
+  }
+  for (std::size_t t = 0; t < times.size(); ++t) {
+    if (!std::isfinite(times[t]) || (t > 0 && times[t] < times[t - 1])) {
+      throw InvalidArgument("times: value " + std::to_string(t) + ", " + std::to_string(times[t]) +
+                            ", is not finite or earlier than the one before");
+    }
+  }
+}
 
 DenseChain linear_of(const pipeline::Network& network) {
   const auto& parameters = network.weights().parameters();
@@ -91,6 +107,28 @@ void Scorer::Frozen::base_outputs(const float* x, float* out, Arena& memory) con
   if (model.task() != Task::kRegression) return;
   for (Index c = 0; c < outputs; ++c) {
     out[c] = static_cast<float>(out[c] * model.target_std() + model.target_mean());
+  }
+}
+
+void Scorer::Frozen::require_events(const Request& request) const {
+  const MatrixView<float>& events = request.events;
+  if (events.cols != model.input_features()) {
+    throw InvalidArgument("events: expected " + columns(model.input_features()) + ", got " +
+                          std::to_string(events.cols));
+  }
+  if (encoder ? events.rows < 1 : events.rows != 1) {
+    throw InvalidArgument(encoder ? "events: a sequence has at least one event"
+                                  : "events: expected one row, the embedding, got " +
+                                        std::to_string(events.rows));
+  }
+  if (!kernels::all_finite(events.data, events.rows * events.cols)) {
+    require_finite(events, "events");
+  }
+  if (reads_event_times()) require_times(request.times, events.rows);
+  const auto longest = encoder ? encoder->max_length() : std::nullopt;
+  if (longest && events.rows > *longest) {
+    throw InvalidArgument("events: the network reads at most " + std::to_string(*longest) +
+                          " events, got " + std::to_string(events.rows));
   }
 }
 

@@ -45,6 +45,7 @@ struct Scorer::Frozen {
   Index embedding_size() const {
     return encoder ? encoder->embedding_size() : model.input_features();
   }
+  bool reads_event_times() const { return encoder && encoder->reads_times(); }
   std::size_t state_size() const {
     return sizeof(StateHead) + sizeof(double) * static_cast<std::size_t>(state_times) +
            sizeof(float) * static_cast<std::size_t>(state_numbers);
@@ -59,6 +60,8 @@ struct Scorer::Frozen {
   /// All of it.
   Score finish(const Target& target, const EntityReader* live, Workspace& workspace) const;
 
+  // What a request must be; each throws InvalidArgument.
+  void require_events(const Request& request) const;
   void require_entities(double time, EntityKeys entities) const;
 };
 

@@ -1,11 +1,10 @@
 #include "ecseq/serving/scorer.hpp"
 
-#include <cmath>
+#include <algorithm>
 #include <utility>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
-#include "ecseq/kernels/finite.hpp"
 #include "ecseq/kernels/flush_denormals.hpp"
 #include "frozen.hpp"
 
@@ -13,21 +12,6 @@ namespace ecseq::serving {
 namespace {
 
 constexpr Index kRowChunk = 16;
-
-std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
-
-void require_times(std::span<const double> times, Index length) {
-  if (static_cast<Index>(times.size()) != length) {
-    throw InvalidArgument("times: expected " + std::to_string(length) +
-                          " values, one per event, got " + std::to_string(times.size()));
-  }
-  for (std::size_t t = 0; t < times.size(); ++t) {
-    if (!std::isfinite(times[t]) || (t > 0 && times[t] < times[t - 1])) {
-      throw InvalidArgument("times: value " + std::to_string(t) + ", " + std::to_string(times[t]) +
-                            ", is not finite or earlier than the one before");
-    }
-  }
-}
 
 /// The keys that each relation has in one row of samples.
 class RowKeys {
@@ -75,9 +59,7 @@ Scorer Scorer::from_bytes(std::string_view bytes, const std::string& origin,
 Index Scorer::n_outputs() const { return frozen_->outputs; }
 Index Scorer::n_features() const { return frozen_->model.input_features(); }
 Index Scorer::embedding_size() const { return frozen_->embedding_size(); }
-bool Scorer::reads_event_times() const {
-  return frozen_->encoder && frozen_->encoder->reads_times();
-}
+bool Scorer::reads_event_times() const { return frozen_->reads_event_times(); }
 bool Scorer::has_timed_entities() const { return frozen_->timed_entities; }
 const std::vector<std::string>& Scorer::entity_names() const { return frozen_->entity_names; }
 const pipeline::Model& Scorer::model() const { return frozen_->model; }
@@ -85,30 +67,13 @@ const pipeline::Model& Scorer::model() const { return frozen_->model; }
 std::span<const float> Scorer::embed(const Request& request, Workspace& workspace) const {
   const Frozen& frozen = *frozen_;
   const MatrixView<float>& events = request.events;
-  if (events.cols != n_features()) {
-    throw InvalidArgument("events: expected " + columns(n_features()) + ", got " +
-                          std::to_string(events.cols));
-  }
-  if (frozen.encoder ? events.rows < 1 : events.rows != 1) {
-    throw InvalidArgument(frozen.encoder ? "events: a sequence has at least one event"
-                                         : "events: expected one row, the embedding, got " +
-                                               std::to_string(events.rows));
-  }
-  if (!kernels::all_finite(events.data, events.rows * events.cols)) {
-    require_finite(events, "events");
-  }
-  if (reads_event_times()) require_times(request.times, events.rows);
+  frozen.require_events(request);
   const kernels::FlushDenormals flush;
   workspace.memory.reset();
   float* const x = workspace.memory.take<float>(embedding_size());
   if (!frozen.encoder) {
     std::copy_n(events.data, events.cols, x);
   } else {
-    const auto longest = frozen.encoder->max_length();
-    if (longest && events.rows > *longest) {
-      throw InvalidArgument("events: the network reads at most " + std::to_string(*longest) +
-                            " events, got " + std::to_string(events.rows));
-    }
     frozen.encoder->encode(events.data, reads_event_times() ? request.times.data() : nullptr,
                            events.rows, x, workspace.memory);
   }
