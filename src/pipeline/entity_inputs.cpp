@@ -12,12 +12,17 @@ namespace {
 
 constexpr Index kChunk = 256;
 
-relation::EntitySets sets_of(const EntityColumn& column) {
+/// Where each row's keys begin; one each are sets of one.
+std::vector<Index> offsets_of(const EntityColumn& column) {
   std::vector<Index> offsets = column.offsets;
-  if (offsets.empty()) {  // one each: sets of one
+  if (offsets.empty()) {
     for (Index i = 0; i <= column.size(); ++i) offsets.push_back(i);
   }
-  return {column.keys, offsets};
+  return offsets;
+}
+
+relation::EntitySets sets_of(const EntityColumn& column) {
+  return {column.keys, offsets_of(column)};
 }
 
 /// A regression's base outputs in the units of its labels.
@@ -81,14 +86,9 @@ EntityColumn joined(const EntityColumn& first, const EntityColumn& second, bool 
   EntityColumn out = first;
   out.keys.insert(out.keys.end(), second.keys.begin(), second.keys.end());
   if (!set) return out;
-  out.offsets = first.offsets;
-  if (out.offsets.empty()) {
-    for (Index i = 0; i <= first.size(); ++i) out.offsets.push_back(i);
-  }
-  const Index begin = out.offsets.back();
-  for (Index i = 1; i <= second.size(); ++i) {
-    out.offsets.push_back(
-        begin + (second.offsets.empty() ? i : second.offsets[static_cast<std::size_t>(i)]));
+  out.offsets = offsets_of(first);
+  for (Index i = 0; i < second.size(); ++i) {
+    out.offsets.push_back(out.offsets.back() + static_cast<Index>(second.row(i).size()));
   }
   return out;
 }
@@ -256,12 +256,8 @@ RowVector<float> unseen_entity(const relation::EntityMemory& memory, double time
 }
 
 bool knows_entity(const relation::EntityMemory& memory, const EntityColumn& column, Index row) {
-  const auto at = static_cast<std::size_t>(row);
-  if (column.offsets.empty()) return memory.knows(column.keys[at]);
-  for (Index i = column.offsets[at]; i < column.offsets[at + 1]; ++i) {
-    if (memory.knows(column.keys[static_cast<std::size_t>(i)])) return true;
-  }
-  return false;
+  return std::ranges::any_of(column.row(row),
+                             [&](relation::EntityKey key) { return memory.knows(key); });
 }
 
 }  // namespace ecseq::pipeline

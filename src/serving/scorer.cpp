@@ -25,15 +25,7 @@ class RowKeys {
     keys_.resize(columns_.size());
   }
   EntityKeys of(Index row) {
-    const auto at = static_cast<std::size_t>(row);
-    for (std::size_t e = 0; e < columns_.size(); ++e) {
-      const auto& column = *columns_[e];
-      const std::size_t begin =
-          column.offsets.empty() ? at : static_cast<std::size_t>(column.offsets[at]);
-      const std::size_t end =
-          column.offsets.empty() ? at + 1 : static_cast<std::size_t>(column.offsets[at + 1]);
-      keys_[e] = {column.keys.data() + begin, end - begin};
-    }
+    for (std::size_t e = 0; e < columns_.size(); ++e) keys_[e] = columns_[e]->row(row);
     return keys_;
   }
 

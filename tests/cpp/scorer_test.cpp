@@ -34,13 +34,9 @@ ModelOptions quick_options() {
 class RowRequest {
  public:
   RowRequest(const Samples& samples, Index row, const std::vector<std::string>& names) {
-    const auto at = static_cast<std::size_t>(row);
     for (const auto& name : names) {
       for (const auto& column : samples.entities) {
-        if (column.by != name) continue;
-        const auto begin = column.offsets.empty() ? row : column.offsets[at];
-        const auto end = column.offsets.empty() ? row + 1 : column.offsets[at + 1];
-        keys_.push_back({column.keys.data() + begin, static_cast<std::size_t>(end - begin)});
+        if (column.by == name) keys_.push_back(column.row(row));
       }
     }
     if (samples.sequences) {
@@ -52,7 +48,7 @@ class RowRequest {
     } else {
       request_.events = {samples.embedding.row(row), 1, samples.embedding.cols};
     }
-    if (!samples.times.empty()) request_.time = samples.times[at];
+    if (!samples.times.empty()) request_.time = samples.times[static_cast<std::size_t>(row)];
     request_.entities = keys_;
   }
   operator const Request&() const { return request_; }  // NOLINT: it is one

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ struct EntityColumn {
   /// Rows.
   Index size() const {
     return static_cast<Index>(offsets.empty() ? keys.size() : offsets.size() - 1);
+  }
+  /// The keys of row i.
+  std::span<const relation::EntityKey> row(Index i) const {
+    const auto at = static_cast<std::size_t>(i);
+    if (offsets.empty()) return {keys.data() + at, 1};
+    return {keys.data() + offsets[at], static_cast<std::size_t>(offsets[at + 1] - offsets[at])};
   }
 };
 
