@@ -59,16 +59,9 @@ class Gate {
 
 std::string prefix_of(std::size_t relation) { return "relation." + std::to_string(relation) + "."; }
 
-/// Tells whether a file's memories have the options, priors and units of a model's.
-std::string configuration_id(const std::vector<EntityMemory>& memories, Task task,
-                             double target_mean, double target_std) {
-  io::TensorFile file;
-  for (std::size_t r = 0; r < memories.size(); ++r) memories[r].blank().save(file, prefix_of(r));
-  file.integers["task"] = {static_cast<std::int64_t>(task)};
-  if (task == Task::kRegression) file.doubles["units"] = {target_mean, target_std};
-  io::Checksum sum;
-  sum.add(io::to_bytes(file));
-  return std::to_string(sum.value());
+void refuse_waiting(std::uint64_t event_id) {
+  throw InvalidArgument("event_id " + std::to_string(event_id) +
+                        " is that of an event which waits for its label");
 }
 
 }  // namespace
@@ -80,7 +73,7 @@ struct EntityStates::Parts {
         task(task_),
         target_mean(mean),
         target_std(std_deviation),
-        configuration(configuration_id(memories, task_, mean, std_deviation)),
+        configuration(configuration_of(memories, task_, mean, std_deviation)),
         pending(options_.max_pending) {
     for (const EntityMemory& memory : memories) {
       for (EntityMemory& part : memory.split(static_cast<std::size_t>(options.shards),
@@ -288,12 +281,23 @@ bool EntityStates::knows(std::size_t relation, EntityKey key) const {
   return of.memory.knows(key);
 }
 
-bool EntityStates::waits(std::uint64_t event_id) const {
+void EntityStates::require_new(std::uint64_t event_id) const {
   const std::lock_guard lock(parts_->pending_mutex);
-  return parts_->pending.contains(event_id);
+  if (parts_->pending.contains(event_id)) refuse_waiting(event_id);
 }
 
 const std::string& EntityStates::configuration() const { return parts_->configuration; }
+
+std::string EntityStates::configuration_of(const std::vector<EntityMemory>& memories, Task task,
+                                           double target_mean, double target_std) {
+  io::TensorFile file;
+  for (std::size_t r = 0; r < memories.size(); ++r) memories[r].blank().save(file, prefix_of(r));
+  file.integers["task"] = {static_cast<std::int64_t>(task)};
+  if (task == Task::kRegression) file.doubles["units"] = {target_mean, target_std};
+  io::Checksum sum;
+  sum.add(io::to_bytes(file));
+  return std::to_string(sum.value());
+}
 
 void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entities,
                            std::span<const float> base) {
@@ -306,10 +310,7 @@ void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entit
   const auto passing = parts_->gate.pass();
   {
     const std::lock_guard lock(parts_->pending_mutex);
-    if (!parts_->pending.add(event_id, std::move(event))) {
-      throw InvalidArgument("event_id " + std::to_string(event_id) +
-                            " is that of an event which waits for its label");
-    }
+    if (!parts_->pending.add(event_id, std::move(event))) refuse_waiting(event_id);
   }
   for (std::size_t r = 0; r < entities.size(); ++r) {
     parts_->for_each_entity(r, entities[r], [&](Shard& of, EntityKey key) {
@@ -459,7 +460,7 @@ EntityStates EntityStates::load(const std::string& path, const std::vector<Entit
   }
   const auto configuration = file.metadata.find("configuration");
   if (configuration == file.metadata.end() ||
-      configuration->second != configuration_id(memories, task, target_mean, target_std)) {
+      configuration->second != configuration_of(memories, task, target_mean, target_std)) {
     throw FileError(path + ": the states are those of a model with other entity relations");
   }
   std::vector<EntityMemory> stored;

@@ -3,8 +3,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "ecseq/core/error.hpp"
-
 namespace ecseq::serving {
 namespace {
 
@@ -19,6 +17,12 @@ StateStoreOptions store_options(const Scorer& scorer, const LiveOptions& options
   out.shards = options.user_shards;
   out.reserve_users = options.reserve_users;
   return out;
+}
+
+std::string configuration_of(const Scorer& scorer) {
+  const pipeline::Model& model = scorer.model();
+  return EntityStates::configuration_of(model.entities(), model.task(), model.target_mean(),
+                                        model.target_std());
 }
 
 std::shared_ptr<EntityStates> entities_of(const Scorer& scorer, const LiveOptions& options) {
@@ -46,11 +50,9 @@ std::shared_ptr<const LiveScorer::Version> LiveScorer::version_of(Scorer scorer,
                           : std::make_shared<StateStore>(store_options(next->scorer, options_));
   }
   if (!next->scorer.entity_names().empty()) {
-    next->entities = entities_of(next->scorer, options_);
-    if (before != nullptr && before->entities &&
-        before->entities->configuration() == next->entities->configuration()) {
-      next->entities = before->entities;
-    }
+    const bool goes_on = before != nullptr && before->entities &&
+                         before->entities->configuration() == configuration_of(next->scorer);
+    next->entities = goes_on ? before->entities : entities_of(next->scorer, options_);
   }
   return next;
 }
@@ -64,9 +66,7 @@ Score LiveScorer::on_event(std::uint64_t user, const Event& event, std::uint64_t
   if (version->users) version->users->prefetch_index(user);
   if (entities != nullptr) entities->prefetch_index(event_id, event.entities);
   const auto require_new = [&] {
-    if (entities == nullptr || !entities->waits(event_id)) return;
-    throw InvalidArgument("event_id " + std::to_string(event_id) +
-                          " is that of an event which waits for its label");
+    if (entities != nullptr) entities->require_new(event_id);
   };
   Score score;
   if (version->users) {

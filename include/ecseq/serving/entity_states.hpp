@@ -68,12 +68,15 @@ class EntityStates final : public EntityReader {
   /// or a non-finite time.
   bool label(std::uint64_t event_id, double y, double now);
 
-  /// Whether an event of that id waits for its label.
-  bool waits(std::uint64_t event_id) const;
+  /// Throws InvalidArgument where an event of that id waits for its label.
+  void require_new(std::uint64_t event_id) const;
 
   /// Tells whether two models' memories have the same options, priors and units, so that the states
   /// of one serve the other.
   const std::string& configuration() const;
+  /// That of the states which such memories become.
+  static std::string configuration_of(const std::vector<relation::EntityMemory>& memories,
+                                      Task task, double target_mean, double target_std);
 
   /// Of all observed events; minus infinity before the first.
   double latest_time() const;
