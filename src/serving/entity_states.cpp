@@ -124,6 +124,17 @@ struct EntityStates::Parts {
       }
     }
   }
+  /// Each entity, by as many relations as there are. look(memory, key)
+  template <class Look>
+  void with_each_memory(EntityKeys entities, Look look) const {
+    for (std::size_t r = 0; r < std::min(entities.size(), relations()); ++r) {
+      for (const EntityKey key : entities[r]) {
+        const Shard& of = shard(r, key);
+        const std::lock_guard lock(of.mutex);
+        look(of.memory, key);
+      }
+    }
+  }
   void set_facts(std::size_t relation, std::span<const EntityKey> keys, double time, float* out,
                  Arena& scratch) const;
   void write(io::TensorFile& file) const;
@@ -232,27 +243,15 @@ Index EntityStates::width(std::size_t relation) const {
 }
 
 void EntityStates::prefetch_index(std::uint64_t event_id, EntityKeys entities) const {
-  const std::size_t relations = std::min(entities.size(), parts_->relations());
-  for (std::size_t r = 0; r < relations; ++r) {
-    for (const EntityKey key : entities[r]) {
-      const Shard& of = parts_->shard(r, key);
-      const std::lock_guard lock(of.mutex);
-      of.memory.prefetch_index(key);
-    }
-  }
+  parts_->with_each_memory(
+      entities, [](const EntityMemory& memory, EntityKey key) { memory.prefetch_index(key); });
   const std::lock_guard lock(parts_->pending_mutex);
   parts_->pending.prefetch(event_id);
 }
 
 void EntityStates::prefetch(EntityKeys entities) const {
-  const std::size_t relations = std::min(entities.size(), parts_->relations());
-  for (std::size_t r = 0; r < relations; ++r) {
-    for (const EntityKey key : entities[r]) {
-      const Shard& of = parts_->shard(r, key);
-      const std::lock_guard lock(of.mutex);
-      of.memory.prefetch_entity(key);
-    }
-  }
+  parts_->with_each_memory(
+      entities, [](const EntityMemory& memory, EntityKey key) { memory.prefetch_entity(key); });
 }
 
 void EntityStates::facts(std::size_t relation, std::span<const EntityKey> keys, double time,

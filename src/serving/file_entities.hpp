@@ -10,23 +10,6 @@ inline relation::EntityKey key_of(std::span<const relation::EntityKey> keys) {
   return keys.empty() ? relation::kNoEntity : keys.front();
 }
 
-/// What one memory says of one event, see EntityReader::facts.
-inline void facts_of(const relation::EntityMemory& memory,
-                     std::span<const relation::EntityKey> keys, double time, float* out,
-                     Arena& scratch) {
-  if (memory.options().set) {
-    relation::set_features(
-        memory, keys,
-        [&](relation::EntityKey key, float* features, double* evidence) {
-          memory.features(key, time, features);
-          return memory.evidence(key, time, evidence);
-        },
-        out, scratch);
-  } else {
-    memory.features(key_of(keys), time, out);
-  }
-}
-
 /// Entities as the model's file has them.
 class FileEntities final : public EntityReader {
  public:
@@ -35,7 +18,15 @@ class FileEntities final : public EntityReader {
 
   void facts(std::size_t relation, std::span<const relation::EntityKey> keys, double time,
              float* out, Arena& scratch) const override {
-    facts_of(memories_[relation], keys, time, out, scratch);
+    const relation::EntityMemory& memory = memories_[relation];
+    if (!memory.options().set) return memory.features(key_of(keys), time, out);
+    relation::set_features(
+        memory, keys,
+        [&](relation::EntityKey key, float* features, double* evidence) {
+          memory.features(key, time, features);
+          return memory.evidence(key, time, evidence);
+        },
+        out, scratch);
   }
   Index recent(std::size_t relation, relation::EntityKey key, double time,
                std::vector<float>& rows) const override {
