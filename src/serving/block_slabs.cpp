@@ -4,8 +4,6 @@
 #include <limits>
 #include <new>
 
-#include "ecseq/core/fetch_line.hpp"
-
 namespace ecseq::serving {
 namespace {
 

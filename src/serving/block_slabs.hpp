@@ -5,13 +5,13 @@
 #include <span>
 #include <vector>
 
+#include "ecseq/core/cache_line.hpp"
 #include "pages.hpp"
 
 namespace ecseq::serving {
 
 /// Where a block is in its shard: a number of cache lines. Place 0 belongs to no user.
 using Place = std::uint32_t;
-constexpr std::size_t kCacheLine = 64;
 
 /// What stands behind a block, on its last cache line: whose it is, and its neighbours in the order
 /// of use. Place 0 stands before the oldest and after the newest.

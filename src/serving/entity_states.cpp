@@ -10,6 +10,7 @@
 #include <shared_mutex>
 #include <utility>
 
+#include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/io/checksum.hpp"
@@ -25,7 +26,7 @@ using relation::EntityMemory;
 using relation::kNoEntity;
 
 /// Part of one relation.
-struct alignas(64) Shard {
+struct alignas(kCacheLine) Shard {
   explicit Shard(EntityMemory memory_) : memory(std::move(memory_)) {}
   mutable std::mutex mutex;
   EntityMemory memory;

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "ecseq/core/fetch_line.hpp"
+#include "ecseq/core/cache_line.hpp"
 #include "inline_list.hpp"
 
 namespace ecseq::serving {

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "block_slabs.hpp"
-#include "ecseq/core/fetch_line.hpp"
+#include "ecseq/core/cache_line.hpp"
 #include "pages.hpp"
 
 namespace ecseq::serving {

@@ -5,13 +5,13 @@
 #include <cstdlib>
 #include <memory>
 
+#include "ecseq/core/cache_line.hpp"
+
 namespace ecseq::relation {
 
 /// A piece of memory that begins at a cache line, which leaves the lowest six bits of its address
 /// for its size: whoever holds a cell can fetch the whole of it at once. Owned by hand.
 using EntityCell = std::uintptr_t;  ///< 0 = none
-
-constexpr std::size_t kCacheLine = 64;
 
 inline std::byte* address(EntityCell cell) {
   return reinterpret_cast<std::byte*>(cell & ~static_cast<EntityCell>(kCacheLine - 1));

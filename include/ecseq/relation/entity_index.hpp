@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "ecseq/core/fetch_line.hpp"
+#include "ecseq/core/cache_line.hpp"
 #include "ecseq/relation/entity_cell.hpp"
 #include "ecseq/relation/entity_record.hpp"
 

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/error.hpp"
 
 namespace ecseq::serving {
@@ -101,7 +102,6 @@ class ModelSlot {
   /// 56 bits: at a hundred million pins a second, 22 years of one version.
   static constexpr int kCountBits = 56;
   static constexpr std::uint64_t kCountMask = (std::uint64_t{1} << kCountBits) - 1;
-  static constexpr std::size_t kCacheLine = 64;
 
   struct alignas(kCacheLine) Slot {
     std::shared_ptr<const T> value;                  ///< null: free
