@@ -50,11 +50,11 @@ void EntityIndex::swap(EntityIndex& other) noexcept {
 }
 
 void EntityIndex::resize(std::size_t slot_count) {
-  const TableBytes old = std::move(slots_);
-  const Slot* const from = reinterpret_cast<const Slot*>(old.get());
-  const std::size_t old_count = slot_count_;
-  slots_ = allocate_table(slot_count * sizeof(Slot));
-  slot_count_ = slot_count;
+  Pages other(slot_count * sizeof(Slot));
+  other.prefer_huge();
+  const Pages old = std::exchange(slots_, std::move(other));
+  const Slot* const from = reinterpret_cast<const Slot*>(old.data());
+  const std::size_t old_count = std::exchange(slot_count_, slot_count);
   shift_ = 64 - std::countr_zero(slot_count);
   for (std::size_t i = 0; i < old_count; ++i) {
     if (from[i].cell != 0) slot(from[i].key) = from[i];

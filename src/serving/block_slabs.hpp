@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ecseq/core/cache_line.hpp"
-#include "pages.hpp"
+#include "ecseq/core/pages.hpp"
 
 namespace ecseq::serving {
 

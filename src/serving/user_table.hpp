@@ -7,7 +7,7 @@
 
 #include "block_slabs.hpp"
 #include "ecseq/core/cache_line.hpp"
-#include "pages.hpp"
+#include "ecseq/core/pages.hpp"
 
 namespace ecseq::serving {
 

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <memory>
 
 #include "ecseq/core/cache_line.hpp"
 
@@ -26,14 +25,5 @@ inline std::size_t size_of(EntityCell cell) { return cell_bytes(cell & (kCacheLi
 /// At least `bytes`, at most half as many again (or 128). Throws std::bad_alloc.
 EntityCell allocate_cell(std::size_t bytes);
 inline void release_cell(EntityCell cell) { std::free(address(cell)); }
-
-/// Memory for a table of many megabytes that is read at random: on Linux in pages of 2 MB where
-/// the system lends them, so that an access costs one miss and not a second one for its address.
-struct FreeBytes {
-  void operator()(std::byte* bytes) const { std::free(bytes); }
-};
-using TableBytes = std::unique_ptr<std::byte, FreeBytes>;
-/// Zeros. Throws std::bad_alloc.
-TableBytes allocate_table(std::size_t bytes);
 
 }  // namespace ecseq::relation

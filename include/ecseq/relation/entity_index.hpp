@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ecseq/core/cache_line.hpp"
+#include "ecseq/core/pages.hpp"
 #include "ecseq/relation/entity_cell.hpp"
 #include "ecseq/relation/entity_record.hpp"
 
@@ -78,7 +79,7 @@ class EntityIndex {
     const std::size_t bytes = std::min(size_of(cell), kMost);
     for (std::size_t at = 0; at < bytes; at += kCacheLine) fetch_line(begin + at);
   }
-  Slot* slots() const { return reinterpret_cast<Slot*>(slots_.get()); }
+  Slot* slots() const { return reinterpret_cast<Slot*>(slots_.data()); }
   /// Where the search for a key begins: Fibonacci hashing (Knuth, TAOCP 3, 6.4), for keys that may
   /// be plain numbers.
   std::size_t home(EntityKey key) const { return (key * 0x9e3779b97f4a7c15ULL) >> shift_; }
@@ -96,7 +97,7 @@ class EntityIndex {
   EntityRecord& grow(EntityRecord& record, bool event, bool label);
 
   EntityShape shape_;
-  TableBytes slots_;
+  Pages slots_;  ///< of zeros, which are free slots
   std::size_t slot_count_ = 0;
   int shift_ = 0;
   std::size_t size_ = 0;

@@ -1,11 +1,11 @@
-#include "pages.hpp"
+#include "ecseq/core/pages.hpp"
 
 #include <sys/mman.h>
 
 #include <cstdint>
 #include <new>
 
-namespace ecseq::serving {
+namespace ecseq {
 namespace {
 
 std::byte* map(std::size_t bytes) {
@@ -36,4 +36,4 @@ void Pages::prefer_huge() const noexcept {
 
 void Pages::Unmap::operator()(std::byte* memory) const noexcept { ::munmap(memory, bytes); }
 
-}  // namespace ecseq::serving
+}  // namespace ecseq

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <memory>
 
-namespace ecseq::serving {
+namespace ecseq {
 
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
@@ -18,15 +18,16 @@ class Pages {
   std::byte* data() const { return memory_.get(); }
   std::size_t size() const { return memory_.get_deleter().bytes; }
   /// Asks for huge pages, where the system has them: one entry of the processor's page cache then
-  /// stands for 2 MB, and random users are found without a walk through page tables.
+  /// stands for 2 MB, and what is read at random costs one miss and not a second one for its
+  /// address.
   void prefer_huge() const noexcept;
 
  private:
   struct Unmap {
-    std::size_t bytes = 0;
+    std::size_t bytes;  ///< 0 in pages that are none: std::unique_ptr sees to it
     void operator()(std::byte* memory) const noexcept;
   };
   std::unique_ptr<std::byte, Unmap> memory_;
 };
 
-}  // namespace ecseq::serving
+}  // namespace ecseq
