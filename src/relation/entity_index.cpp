@@ -4,8 +4,11 @@
 #include <bit>
 #include <limits>
 #include <new>
+#include <span>
 #include <stdexcept>
 #include <utility>
+
+#include "ecseq/core/close_gap.hpp"
 
 namespace ecseq::relation {
 namespace {
@@ -106,17 +109,10 @@ void EntityIndex::erase(EntityKey key) {
   if (of.cell == 0) return;
   release_cell(of.cell);
   --size_;
-  // Those that were pushed past the gap move up, so that no search ends too early (Knuth, TAOCP 3,
-  // 6.4, algorithm R).
-  const std::size_t mask = slot_count_ - 1;
-  std::size_t gap = static_cast<std::size_t>(&of - slots());
-  for (std::size_t at = (gap + 1) & mask; slots()[at].cell != 0; at = (at + 1) & mask) {
-    if (((at - home(slots()[at].key)) & mask) >= ((at - gap) & mask)) {
-      slots()[gap] = slots()[at];
-      gap = at;
-    }
-  }
-  slots()[gap] = {kNoEntity, 0};
+  close_gap(
+      std::span(slots(), slot_count_), static_cast<std::size_t>(&of - slots()),
+      [](const Slot& each) { return each.cell == 0; },
+      [this](const Slot& each) { return home(each.key); });
 }
 
 }  // namespace ecseq::relation

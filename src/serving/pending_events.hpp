@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "ecseq/core/cache_line.hpp"
+#include "ecseq/core/close_gap.hpp"
 #include "inline_list.hpp"
 
 namespace ecseq::serving {
@@ -106,16 +108,10 @@ class PendingEvents {
     while (slots_[at].number != 0 && slots_[at].id != id) at = (at + 1) & mask;
     return at;
   }
-  /// Those that were pushed past the gap move up (Knuth, TAOCP 3, 6.4, algorithm R).
-  void free_slot(std::size_t gap) {
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t at = (gap + 1) & mask; slots_[at].number != 0; at = (at + 1) & mask) {
-      if (((at - home(slots_[at].id)) & mask) >= ((at - gap) & mask)) {
-        slots_[gap] = slots_[at];
-        gap = at;
-      }
-    }
-    slots_[gap] = {};
+  void free_slot(std::size_t at) {
+    close_gap(
+        std::span(slots_), at, [](const Slot& slot) { return slot.number == 0; },
+        [this](const Slot& slot) { return home(slot.id); });
   }
   void drop_gone() {
     while (!queue_.empty() && !queue_.front().waits) {

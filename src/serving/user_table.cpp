@@ -4,6 +4,8 @@
 #include <new>
 #include <utility>
 
+#include "ecseq/core/close_gap.hpp"
+
 namespace ecseq::serving {
 
 void UserTable::reserve_one() {
@@ -42,15 +44,9 @@ void UserTable::erase(std::uint32_t tag, Place place) noexcept {
   const std::span<Entry> all = entries();
   std::size_t hole = home(tag);
   while (all[hole].place != place) hole = next(hole);
-  // Whoever was pushed on past the hole moves into it (Knuth, volume 3, 6.4, algorithm R).
-  const std::size_t mask = all.size() - 1;
-  for (std::size_t i = next(hole); all[i].place != 0; i = next(i)) {
-    const std::size_t from_home = (i - home(all[i].tag)) & mask;
-    if (from_home < ((i - hole) & mask)) continue;
-    all[hole] = all[i];
-    hole = i;
-  }
-  all[hole] = {};
+  close_gap(
+      all, hole, [](const Entry& entry) { return entry.place == 0; },
+      [this](const Entry& entry) { return home(entry.tag); });
   --used_;
 }
 

@@ -65,8 +65,8 @@ class EntityIndex {
 
  private:
   struct Slot {
-    EntityKey key;
-    EntityCell cell;  ///< 0: the slot is free
+    EntityKey key = kNoEntity;
+    EntityCell cell = 0;  ///< 0: the slot is free
   };
 
   static EntityRecord* record(EntityCell cell) {
