@@ -277,17 +277,11 @@ void EventEncoder::encode(const nn::Parameters<float>& parameters, const float* 
 
 void EventEncoder::encode(const nn::Parameters<float>& parameters, const SequencesView& sequences,
                           Index i, float* out) const {
-  const Index stride = inputs();
-  encode_dense(sequences, i, out, stride);
-  Index first = dense_inputs();
-  for (Index c = 0; c < n_categorical(); ++c) {
-    const auto table = parameters.view(categorical_[at(c)].table);
-    float* to = out + first;
-    for (Index t = 0; t < sequences.length(i); ++t, to += stride) {
-      const Index row = category(c, sequences.events(i) + t * sequences.features());
-      std::copy_n(table.row(row), table.cols, to);
-    }
-    first += table.cols;
+  const Index begin = sequences.starts[i], stride = inputs();
+  const double* const times = sequences.times;
+  for (Index t = begin; t < sequences.stops[i]; ++t, out += stride) {
+    encode(parameters, sequences.values.row(t), times == nullptr ? 0.0 : times[t],
+           times == nullptr || t == begin ? nullptr : times + t - 1, out);
   }
 }
 

@@ -24,12 +24,10 @@ void StreamEncoder::encode(const float* events, const double* times, Index lengt
   kernels::EventRun run{events, length, 0, 0};
   kernels::LayerSource<float> source{reader.standardisation()};
   if (state_->needs_table()) {
-    const Index inputs = reader.inputs();
-    float* const table = memory.take<float>(length * inputs);
-    for (Index t = 0; t < length; ++t) {
-      reader.encode(state_->parameters, events + t * features(), times == nullptr ? 0.0 : times[t],
-                    times == nullptr || t == 0 ? nullptr : times + t - 1, table + t * inputs);
-    }
+    float* const table = memory.take<float>(length * reader.inputs());
+    const std::int64_t begin = 0, end = length;
+    reader.encode(state_->parameters, {{events, length, features()}, &begin, &end, 1, times}, 0,
+                  table);
     source = {{}, table};
   }
   const Index width = embedding_size();
