@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ecseq/core/columns_text.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/pipeline/metrics.hpp"
@@ -14,8 +15,6 @@ namespace {
 
 /// Rows whose layer inputs are held at once: memory stays O(n h) for any n.
 constexpr Index kBlock = 1 << 14;
-
-std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
 
 /// A copy of rows [begin, end) of a matrix.
 Matrix<float> middle_rows(const Matrix<float>& x, Index begin, Index end) {
@@ -72,8 +71,8 @@ void require_fit(const ModelState& state, const Samples& samples) {
     }
     validate(*samples.sequences);
     if (samples.sequences->features() != state.input_features) {
-      throw InvalidArgument("X: events have " + columns(samples.sequences->features()) +
-                            ", the model was fitted on " + columns(state.input_features));
+      throw InvalidArgument("X: events have " + columns_text(samples.sequences->features()) +
+                            ", the model was fitted on " + columns_text(state.input_features));
     }
   } else {
     if (samples.sequences) {

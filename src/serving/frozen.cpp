@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "ecseq/core/columns_text.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/checksum.hpp"
 #include "ecseq/kernels/finite.hpp"
@@ -14,8 +15,6 @@ namespace {
 
 constexpr Index kDefaultWindow = 64;
 constexpr Index kLongestWindow = 1 << 16;
-
-std::string columns(Index n) { return std::to_string(n) + (n == 1 ? " column" : " columns"); }
 
 void require_times(std::span<const double> times, Index length) {
   if (static_cast<Index>(times.size()) != length) {
@@ -113,7 +112,7 @@ void Scorer::Frozen::base_outputs(const float* x, float* out, Arena& memory) con
 void Scorer::Frozen::require_events(const Request& request) const {
   const MatrixView<float>& events = request.events;
   if (events.cols != model.input_features()) {
-    throw InvalidArgument("events: expected " + columns(model.input_features()) + ", got " +
+    throw InvalidArgument("events: expected " + columns_text(model.input_features()) + ", got " +
                           std::to_string(events.cols));
   }
   if (encoder ? events.rows < 1 : events.rows != 1) {
