@@ -78,7 +78,7 @@ TEST_P(ServingAllocation, NothingIsTakenForAScore) {
 INSTANTIATE_TEST_SUITE_P(Kinds, ServingAllocation,
                          testing::Values("sage_mean", "gat", "attention", "gru", "sets", "epsilon",
                                          "transformer"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 }  // namespace
 }  // namespace ecseq::serving

@@ -17,7 +17,7 @@ namespace ecseq::pipeline {
 struct EntityColumn {
   std::string by;
   std::vector<relation::EntityKey> keys;  ///< [n], or of all sets; kNoEntity where there is none
-  std::vector<Index> offsets;             ///< [n + 1] where each row's set begins; empty: one each
+  std::vector<Index> offsets = {};        ///< [n + 1] where each row's set begins; empty: one each
 
   /// Rows.
   Index size() const {
