@@ -17,12 +17,14 @@ constexpr std::size_t kFewestSlots = 16;
 
 }  // namespace
 
-EntityIndex::EntityIndex(EntityShape shape) : shape_(shape) {
+EntityIndex::EntityIndex(EntityShape shape)
+    : shape_(shape), cells_(std::make_unique<EntityCells>()) {
   resize(kFewestSlots);
   nobody_ = create(0, 0);
 }
 
-EntityIndex::EntityIndex(const EntityIndex& other) : shape_(other.shape_) {
+EntityIndex::EntityIndex(const EntityIndex& other)
+    : shape_(other.shape_), cells_(std::make_unique<EntityCells>()) {
   resize(other.slot_count_);
   const auto copy_of = [&](EntityCell cell) {
     const EntityRecord& from = *record(cell);
@@ -38,13 +40,9 @@ EntityIndex::EntityIndex(const EntityIndex& other) : shape_(other.shape_) {
   nobody_ = copy_of(other.nobody_);
 }
 
-EntityIndex::~EntityIndex() {
-  for (std::size_t i = 0; i < slot_count_; ++i) release_cell(slots()[i].cell);
-  release_cell(nobody_);
-}
-
 void EntityIndex::swap(EntityIndex& other) noexcept {
   std::swap(shape_, other.shape_);
+  std::swap(cells_, other.cells_);
   std::swap(slots_, other.slots_);
   std::swap(slot_count_, other.slot_count_);
   std::swap(shift_, other.shift_);
@@ -68,7 +66,7 @@ EntityCell EntityIndex::create(std::size_t events, std::size_t labels) {
   if (std::max(events, labels) > std::numeric_limits<std::uint32_t>::max()) {
     throw std::length_error("more than 2^32 events of one entity");
   }
-  const EntityCell cell = allocate_cell(EntityRecord::bytes(shape_, events, labels));
+  const EntityCell cell = cells_->take(EntityRecord::bytes(shape_, events, labels));
   // Of the part of the cell that is left over, events and labels get as many places each.
   const std::size_t one = EntityRecord::bytes(shape_, events + 1, labels + 1) -
                           EntityRecord::bytes(shape_, events, labels);
@@ -89,7 +87,7 @@ EntityRecord& EntityIndex::grow(EntityRecord& from, bool event, bool label) {
       create(from.events + std::size_t{event}, from.labels + std::size_t{label});
   from.copy_to(*record(cell));
   Slot& of = slot(from.key);
-  release_cell(of.cell);
+  cells_->give_back(of.cell);
   of.cell = cell;
   return *record(cell);
 }
@@ -107,7 +105,7 @@ EntityRecord& EntityIndex::find_or_add(EntityKey key, std::size_t events, std::s
 void EntityIndex::erase(EntityKey key) {
   Slot& of = slot(key);
   if (of.cell == 0) return;
-  release_cell(of.cell);
+  cells_->give_back(of.cell);
   --size_;
   close_gap(
       std::span(slots(), slot_count_), static_cast<std::size_t>(&of - slots()),

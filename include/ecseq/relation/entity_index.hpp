@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 #include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/pages.hpp"
-#include "ecseq/relation/entity_cell.hpp"
+#include "ecseq/relation/entity_cells.hpp"
 #include "ecseq/relation/entity_record.hpp"
 
 namespace ecseq::relation {
@@ -24,7 +25,7 @@ class EntityIndex {
     swap(other);
     return *this;
   }
-  ~EntityIndex();
+  ~EntityIndex() = default;
   void swap(EntityIndex& other) noexcept;
 
   std::size_t size() const { return size_; }
@@ -97,6 +98,7 @@ class EntityIndex {
   EntityRecord& grow(EntityRecord& record, bool event, bool label);
 
   EntityShape shape_;
+  std::unique_ptr<EntityCells> cells_;
   Pages slots_;  ///< of zeros, which are free slots
   std::size_t slot_count_ = 0;
   int shift_ = 0;
