@@ -133,11 +133,12 @@ void register_live_scorer(py::module_& m) {
       .def(
           "explain",
           [](const LiveScorer& live, const FloatArray& events, const py::object& times, double time,
-             const py::list& keys, Index top) {
+             const py::list& keys, Index top, const std::string& method) {
             const HeldRequest held(events, times, time, keys);
-            return to_python(released([&] { return live.explain(held.request, top); }));
+            return to_python(released([&] { return live.explain(held.request, top, method); }));
           },
-          py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"), py::arg("top"))
+          py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"), py::arg("top"),
+          py::arg("method"))
       .def("reload", &LiveScorer::reload, py::arg("path"), py::call_guard<py::gil_scoped_release>())
       .def("save", &LiveScorer::save, py::arg("folder"), py::call_guard<py::gil_scoped_release>())
       .def("restore", &LiveScorer::restore, py::arg("folder"),

@@ -18,7 +18,7 @@ from ecseq._checks import check_finite
 from ecseq._cross_fitting import cross_fitted_outputs, require_cross_fit
 from ecseq._encoder import SequenceEncoder
 from ecseq._entity_ids import Keys
-from ecseq._explaining import explanation_of
+from ecseq._explaining import cases_asked, explanation_of
 from ecseq._explanations import Explanations
 from ecseq._foreign_head import fitted_head, head_outputs
 from ecseq._inputs import (
@@ -539,14 +539,13 @@ class ECSeqBase(Monitoring, TransformerMixin, BaseEstimator):
         what remains; "auto" is "additive", exact and summing to the logit, where the model is
         linear in what it hears (``activation="none"`` with "sage_mean" or "gcn"), else "occlusion".
         """
-        if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 0:
-            raise ValueError(f"top: expected a number of at least 0, got {top!r}")
+        n_cases = cases_asked(top)
         samples = self._samples(X, entities, times)
         if self.head_ is not None:
             raise ValueError(
                 f"explain: takes the built-in head; {type(self.head_).__name__} has ways of its own"
             )
-        found = self._model.explain(*samples, int(top), str(method), threads(self.num_threads))
+        found = self._model.explain(*samples, n_cases, str(method), threads(self.num_threads))
         ids = ids_of(X if isinstance(X, Sequences) else None, entities, self._entity_sets)
         classes = getattr(self, "classes_", None)
         return Explanations(

@@ -14,6 +14,13 @@ from ecseq._explanations import EntityCase, Explanation, SimilarCase, entity_fac
 from ecseq._labels import probabilities
 
 
+def cases_asked(top: Any) -> int:
+    """``top`` of an ``explain``, checked."""
+    if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 0:
+        raise ValueError(f"top: expected a number of at least 0, got {top!r}")
+    return int(top)
+
+
 def explanation_of(
     found: _core.Explanation,
     entities: Mapping[str, Any],

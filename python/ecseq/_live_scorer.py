@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ecseq import _core
 from ecseq._checks import as_moment
-from ecseq._explaining import explanation_of
+from ecseq._explaining import cases_asked
 from ecseq._explanations import Explanation
 from ecseq._scorer import Moment, Score, Scorer, keys_of
 
@@ -154,12 +154,13 @@ class LiveScorer:
         times: ArrayLike | None = None,
         time: Moment | None = None,
         entities: Mapping[str, Any] | None = None,
+        method: str = "auto",
     ) -> Explanation:
         """`Scorer.explain` by what entities are known for now; changes nothing."""
-        found = self._core.explain(*self._scorer._request(events, times, time, entities), int(top))
-        return explanation_of(
-            found, dict(entities or {}), self._scorer.classes, self._scorer._calibration
-        )
+        n_cases = cases_asked(top)
+        scorer = self._scorer
+        request = scorer._request(events, times, time, entities)
+        return scorer._explanation(self._core.explain(*request, n_cases, str(method)), entities)
 
     def reload(self, path: Any) -> None:
         """Another model file in the place of this one, verified first, while scoring goes on.

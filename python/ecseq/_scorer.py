@@ -16,7 +16,7 @@ from ecseq._checks import as_moment, as_seconds
 from ecseq._core import State
 from ecseq._entity_ids import entity_keys, keys_of_sets, members_of
 from ecseq._event_rows import EventRows
-from ecseq._explaining import explanation_of
+from ecseq._explaining import cases_asked, explanation_of
 from ecseq._explanations import Explanation
 from ecseq._inputs import Samples, core_sequences, finite_matrix, make_samples, threads
 from ecseq._sequences import Sequences
@@ -211,15 +211,9 @@ class Scorer:
         method: str = "auto",
     ) -> Explanation:
         """Why a history is scored as it is, as the estimator's ``explain`` says it."""
-        if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 0:
-            raise ValueError(f"top: expected a number of at least 0, got {top!r}")
+        n_cases = cases_asked(top)
         request = self._request(events, times, time, entities)
-        found = self._core.explain(*request, int(top), str(method))
-        ids = {
-            name: members_of(given) if self._entity_sets[name] else given
-            for name, given in (entities or {}).items()
-        }
-        return explanation_of(found, ids, self.classes, self._calibration)
+        return self._explanation(self._core.explain(*request, n_cases, str(method)), entities)
 
     def start(self, user: int = 0) -> State:
         """The state of a user before the first event. user: yours, from 0 to 2**64 - 1."""
@@ -279,6 +273,16 @@ class Scorer:
         else:
             moment = 0.0
         return matrix, seconds, moment, self._keys(entities)
+
+    def _explanation(
+        self, found: _core.Explanation, entities: Mapping[str, Any] | None
+    ) -> Explanation:
+        """What the core says of one request, with the ids that were given for it."""
+        ids = {
+            name: members_of(given) if self._entity_sets[name] else given
+            for name, given in (entities or {}).items()
+        }
+        return explanation_of(found, ids, self.classes, self._calibration)
 
     def _keys(self, entities: Mapping[str, Any] | None) -> list[NDArray[np.uint64]]:
         """The keys of each relation's entities, in the order of the relations."""

@@ -101,9 +101,10 @@ Score LiveScorer::score(const Request& request, Workspace& workspace) const {
   return version->scorer.score(request, workspace, version->entities.get());
 }
 
-pipeline::Explanation LiveScorer::explain(const Request& request, Index top) const {
+pipeline::Explanation LiveScorer::explain(const Request& request, Index top,
+                                          const std::string& method) const {
   const Current version = current();
-  return version->scorer.explain(request, top, version->entities.get());
+  return version->scorer.explain(request, top, version->entities.get(), method);
 }
 
 void LiveScorer::reload(const std::string& path) {

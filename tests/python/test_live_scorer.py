@@ -147,6 +147,56 @@ def test_refuses_what_does_not_fit(model_file: Path) -> None:
     assert live.n_waiting == 0
 
 
+class TestExplain:
+    """As `Scorer.explain`, of entities as they are known now."""
+
+    def test_by_the_entities_of_its_file_it_says_what_the_scorer_says(
+        self, model_file: Path
+    ) -> None:
+        live = ecseq.LiveScorer(model_file, window=WINDOW)
+        history = [[0.1, 0.2], [0.3, 0.4]]
+        request: dict[str, Any] = {"time": 80 * DAY, "entities": {"terminal": "t1"}}
+        for method in ("auto", "occlusion", "gradient"):
+            found = live.explain(history, 3, **request, method=method)
+            expected = live.scorer.explain(history, 3, **request, method=method)
+            assert str(found) == str(expected)
+            assert found.method == ("occlusion" if method == "auto" else method)
+            assert len(found.similar) == 3
+            assert found.entities[0].entity == "t1"
+        assert live.explain(history, 0, **request).similar == []
+
+    def test_ids_of_a_set_are_a_list(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        x, y = rng.normal(size=(300, 3)).astype(np.float32), rng.integers(0, 2, 300)
+        sets = [[f"p{i}" for i in rng.integers(0, 9, rng.integers(0, 4))] for _ in y]
+        ecseq.ECSeqClassifier(
+            relations=[ecseq.EntityRelation("product", over="sequence")], max_epochs=2
+        ).fit(x, y, entities={"product": sets}).save(tmp_path / "model.ecseq")
+        live = ecseq.LiveScorer(tmp_path / "model.ecseq")
+        for given, expected in (
+            (["p1", "p2"], ["p1", "p2"]),
+            (np.array(["p1", "p2"]), ["p1", "p2"]),
+            ("p1", ["p1"]),
+        ):
+            found = live.explain(x[3], entities={"product": given})
+            assert type(found.entities[0].entity) is list
+            assert found.entities[0].entity == expected
+            assert str(found) == str(live.scorer.explain(x[3], entities={"product": given}))
+
+    @pytest.mark.parametrize("top", [-1, 2.5, True, "3", None])
+    def test_refuses_a_top_that_is_no_number_of_cases(self, model_file: Path, top: Any) -> None:
+        live = ecseq.LiveScorer(model_file, window=WINDOW)
+        request: dict[str, Any] = {"time": 80 * DAY, "entities": {"terminal": "t1"}}
+        for scorer in (live, live.scorer):
+            with pytest.raises(ValueError, match="top: expected a number of at least 0"):
+                scorer.explain([[0.1, 0.2]], top, **request)
+
+    def test_refuses_another_method(self, model_file: Path) -> None:
+        live = ecseq.LiveScorer(model_file, window=WINDOW)
+        with pytest.raises(ValueError, match="method"):
+            live.explain([[0.1, 0.2]], time=0.0, entities={"terminal": "t1"}, method="guess")
+
+
 @pytest.mark.skipif(
     not os.environ.get("ECSEQ_DATA"),
     reason="ECSEQ_DATA does not name the folder of public data sets",

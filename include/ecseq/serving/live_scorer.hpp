@@ -54,7 +54,8 @@ class LiveScorer {
 
   /// Without touching any state, by what is known now.
   Score score(const Request& request, Workspace& workspace) const;
-  pipeline::Explanation explain(const Request& request, Index top) const;
+  pipeline::Explanation explain(const Request& request, Index top,
+                                const std::string& method = "auto") const;
 
   /// Another model in the place of this one, while scoring goes on. States of users go on if the
   /// new model has the same encoder, else all users start anew; memories of entities go on if the
