@@ -4,8 +4,6 @@
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -14,10 +12,12 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 #include "ecseq/serving/entity_states.hpp"
+#include "latencies.hpp"
 
 namespace {
 
 using namespace ecseq;
+using benchmarks::Latencies;
 using relation::EntityKey;
 using relation::EntityMemory;
 
@@ -84,52 +84,10 @@ void dependent_load(benchmark::State& state) {
   benchmark::DoNotOptimize(at);
 }
 
-/// Times of single calls.
-class Latencies {
- public:
-  using Clock = std::chrono::steady_clock;
-
-  Latencies() : clock_cost_(cost_of_clock()) { nanoseconds_.reserve(1 << 22); }
-  template <class Call>
-  void measure(benchmark::State& state, Call call) {
-    const auto begin = Clock::now();
-    call();
-    const double taken = between(begin, Clock::now());
-    nanoseconds_.push_back(std::max(0.0, taken - clock_cost_));
-    state.SetIterationTime(nanoseconds_.back() * 1e-9);
-  }
-  void report(benchmark::State& state) {
-    state.counters["p50_ns"] = quantile(0.5);
-    state.counters["p99_ns"] = quantile(0.99);
-  }
-
- private:
-  static double between(Clock::time_point begin, Clock::time_point end) {
-    return std::chrono::duration<double, std::nano>(end - begin).count();
-  }
-  static double cost_of_clock() {
-    std::vector<double> empty(10'001);
-    for (double& ns : empty) {
-      const auto begin = Clock::now();
-      ns = between(begin, Clock::now());
-    }
-    std::nth_element(empty.begin(), empty.begin() + 5'000, empty.end());
-    return empty[5'000];
-  }
-  double quantile(double q) {
-    const auto at = static_cast<std::ptrdiff_t>(q * static_cast<double>(nanoseconds_.size() - 1));
-    std::nth_element(nanoseconds_.begin(), nanoseconds_.begin() + at, nanoseconds_.end());
-    return nanoseconds_[static_cast<std::size_t>(at)];
-  }
-
-  double clock_cost_;
-  std::vector<double> nanoseconds_;
-};
-
 /// About as long as an encoder takes for one event.
 void wait() {
-  const auto begin = Latencies::Clock::now();
-  while (Latencies::Clock::now() - begin < std::chrono::nanoseconds(700)) {
+  const auto begin = benchmarks::wall_clock();
+  while (benchmarks::wall_clock() - begin < 700) {
   }
 }
 
@@ -137,13 +95,14 @@ void features_of_random(benchmark::State& state) {
   EntityMemory& memory = million();
   std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
   Rng rng(2);
-  Latencies latencies;
+  Latencies<> latencies(Latencies<>::cost_of_clock());
   for (auto _ : state) {
     const EntityKey key = key_of(rng.below(kEntities));
-    latencies.measure(state, [&] { memory.features(key, kEnd, out.data()); });
+    const auto look_up = [&] { memory.features(key, kEnd, out.data()); };
+    state.SetIterationTime(1e-9 * latencies.time(look_up));
     benchmark::DoNotOptimize(out.data());
   }
-  latencies.report(state);
+  latencies.report_nanoseconds(state);
 }
 
 /// Arguments: whether the label comes with the event; whether the entity was fetched before, while
@@ -152,7 +111,7 @@ void features_and_observe_of_random(benchmark::State& state) {
   EntityMemory& memory = million();
   std::vector<float> out(static_cast<std::size_t>(memory.n_features()));
   Rng rng(3);
-  Latencies latencies;
+  Latencies<> latencies(Latencies<>::cost_of_clock());
   double time = kEnd;
   const bool labelled = state.range(0) != 0, fetched = state.range(1) != 0;
   for (auto _ : state) {
@@ -164,13 +123,14 @@ void features_and_observe_of_random(benchmark::State& state) {
       memory.prefetch_entity(key);
       wait();
     }
-    latencies.measure(state, [&] {
+    const auto ask_and_tell = [&] {
       memory.features(key, time, out.data());
       memory.observe(key, time, labelled ? &label : nullptr, &base);
-    });
+    };
+    state.SetIterationTime(1e-9 * latencies.time(ask_and_tell));
     benchmark::DoNotOptimize(out.data());
   }
-  latencies.report(state);
+  latencies.report_nanoseconds(state);
 }
 
 /// The whole of the entities' part of an event of two relations, its place among those that wait
@@ -179,7 +139,7 @@ void states_of_two_relations(benchmark::State& state) {
   serving::EntityStates& states = cards_and_terminals();
   std::vector<float> out(static_cast<std::size_t>(states.width(0)));
   Rng rng(6);
-  Latencies latencies;
+  Latencies<> latencies(Latencies<>::cost_of_clock());
   Arena scratch;
   static double time = kEnd;
   static std::uint64_t event = 0;
@@ -193,15 +153,16 @@ void states_of_two_relations(benchmark::State& state) {
       states.prefetch(entities);
       wait();
     }
-    latencies.measure(state, [&] {
+    const auto ask_and_tell = [&] {
       scratch.reset();
       states.facts(0, entities[0], time, out.data(), scratch);
       states.facts(1, entities[1], time, out.data(), scratch);
       states.observe(id, time, entities, {&base, 1});
-    });
+    };
+    state.SetIterationTime(1e-9 * latencies.time(ask_and_tell));
     benchmark::DoNotOptimize(out.data());
   }
-  latencies.report(state);
+  latencies.report_nanoseconds(state);
 }
 
 /// 100,000 rows of 5,000 entities. Argument: threads.

@@ -11,7 +11,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -23,10 +22,12 @@
 #include "ecseq/kernels/vec.hpp"
 #include "ecseq/serving/live_scorer.hpp"
 #include "ecseq/serving/state_store.hpp"
+#include "latencies.hpp"
 
 namespace {
 
 using namespace ecseq;
+using benchmarks::Latencies;
 
 constexpr Index kLength = 50, kFeatures = 32, kHidden = 32;
 constexpr Index kUsers = 100'000;  // whose histories overlap in one table, each begins elsewhere
@@ -105,31 +106,6 @@ void pin_to_one_core() {
   sched_setaffinity(0, sizeof one, &one);
 }
 
-/// Times every call on its own and reports percentiles.
-class Latencies {
- public:
-  template <class Call>
-  void time(const Call& call) {
-    const auto begin = Clock::now();
-    call();
-    seconds_.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-  void report(benchmark::State& state) {
-    std::sort(seconds_.begin(), seconds_.end());
-    const auto at = [&](double share) {
-      const auto last = static_cast<double>(seconds_.size() - 1);
-      return 1e6 * seconds_[static_cast<std::size_t>(share * last)];
-    };
-    state.counters["p50_us"] = at(0.5);
-    state.counters["p99_us"] = at(0.99);
-    state.counters["p99.9_us"] = at(0.999);
-  }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  std::vector<double> seconds_;
-};
-
 /// The requests of distinct users, in an order no prefetcher follows.
 class Users {
  public:
@@ -148,14 +124,14 @@ void BM_WholeSequence(benchmark::State& state, const char* gnn, Index representa
   const serving::Scorer scorer = scorer_of(gnn, representatives);
   serving::Workspace workspace;
   Users users;
-  Latencies latencies;
+  Latencies<> latencies;
   float sum = 0.0F;
   for (auto _ : state) {
     const serving::Request request{{users.next(), kLength, kFeatures}, {}, 0.0, {}};
     latencies.time([&] { sum += scorer.score(request, workspace).value(); });
   }
   benchmark::DoNotOptimize(sum);
-  latencies.report(state);
+  latencies.report_microseconds(state);
 }
 BENCHMARK_CAPTURE(BM_WholeSequence, sage_mean_500, "sage_mean", 500)->Iterations(kUsers);
 BENCHMARK_CAPTURE(BM_WholeSequence, sage_mean_5000, "sage_mean", 5000)->Iterations(kUsers);
@@ -167,7 +143,7 @@ void BM_OneEvent(benchmark::State& state, const char* gnn) {
   const serving::Scorer scorer = scorer_of(gnn, 500);
   serving::Workspace workspace;
   Users users;
-  Latencies latencies;
+  Latencies<> latencies;
   std::vector<serving::State> states;
   for (int i = 0; i < 1000; ++i) states.push_back(scorer.start());
   float sum = 0.0F, arrived[kFeatures];  // just parsed
@@ -179,7 +155,7 @@ void BM_OneEvent(benchmark::State& state, const char* gnn) {
     latencies.time([&] { sum += scorer.update(one.block(), event, workspace).value(); });
   }
   benchmark::DoNotOptimize(sum);
-  latencies.report(state);
+  latencies.report_microseconds(state);
 }
 BENCHMARK_CAPTURE(BM_OneEvent, sage_mean, "sage_mean")->Iterations(200'000);
 BENCHMARK_CAPTURE(BM_OneEvent, gat, "gat")->Iterations(200'000);
@@ -198,7 +174,7 @@ void BM_OneEventOfAMillionUsers(benchmark::State& state) {
   }
   serving::Workspace workspace;
   Users users;
-  Latencies latencies;
+  Latencies<> latencies;
   Rng rng(4);
   float sum = 0.0F, arrived[kFeatures];
   for (auto _ : state) {
@@ -212,7 +188,7 @@ void BM_OneEventOfAMillionUsers(benchmark::State& state) {
     });
   }
   benchmark::DoNotOptimize(sum);
-  latencies.report(state);
+  latencies.report_microseconds(state);
 }
 BENCHMARK(BM_OneEventOfAMillionUsers)->Iterations(300'000);
 
@@ -304,7 +280,7 @@ class Payments {
 void BM_OneEventWithTwoEntities(benchmark::State& state) {
   static Payments payments;
   serving::Workspace workspace;
-  Latencies latencies;
+  Latencies<> latencies;
   float sum = 0.0F;
   for (auto _ : state) {
     payments.next(1.0);
@@ -312,7 +288,7 @@ void BM_OneEventWithTwoEntities(benchmark::State& state) {
     payments.label_oldest();
   }
   benchmark::DoNotOptimize(sum);
-  latencies.report(state);
+  latencies.report_microseconds(state);
 }
 BENCHMARK(BM_OneEventWithTwoEntities)->Iterations(300'000);
 

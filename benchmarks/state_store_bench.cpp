@@ -5,10 +5,8 @@
 // their maximum is the longest pause that growing makes.
 
 #include <benchmark/benchmark.h>
-#include <time.h>
 
-#include <algorithm>
-#include <chrono>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <map>
@@ -17,53 +15,20 @@
 
 #include "ecseq/core/rng.hpp"
 #include "ecseq/serving/state_store.hpp"
+#include "latencies.hpp"
 
 namespace {
 
 using ecseq::Index;
 using ecseq::Rng;
+using ecseq::benchmarks::Latencies;
+using ecseq::benchmarks::thread_clock;
+using ecseq::benchmarks::wall_clock;
 using ecseq::serving::StateStore;
 using ecseq::serving::StateStoreOptions;
 
 constexpr std::size_t kBlockSize = 304;
 const StateStoreOptions kOptions{.block_size = kBlockSize};
-
-double now() {
-  return std::chrono::duration<double, std::nano>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-double thread_now() {
-  timespec time;
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-}
-
-/// Duration of each call by a clock, and what is reported of them.
-template <double (*clock_now)() = now>
-class Calls {
- public:
-  template <class Call>
-  void time(Call&& call) {
-    const double start = clock_now();
-    call();
-    durations_.push_back(static_cast<float>(clock_now() - start));
-  }
-  void report(benchmark::State& state) {
-    std::ranges::sort(durations_);
-    const auto quantile = [&](double q) {
-      return durations_[static_cast<std::size_t>(q * static_cast<double>(durations_.size() - 1))];
-    };
-    state.counters["p50"] = quantile(0.5);
-    state.counters["p99"] = quantile(0.99);
-    state.counters["p99.99"] = quantile(0.9999);
-    state.counters["max"] = durations_.back();
-  }
-
- private:
-  std::vector<float> durations_;
-};
 
 /// Reads and writes the whole block, as a score does.
 void use(std::span<std::byte> block) {
@@ -78,11 +43,11 @@ void use(std::span<std::byte> block) {
 /// Users 0 .. n-1, made once; each first use is timed.
 struct Filled {
   StateStore store{kOptions};
-  Calls<thread_now> calls;
+  Latencies<thread_clock> latencies;
 
   explicit Filled(Index n) {
     for (Index user = 0; user < n; ++user) {
-      calls.time([&] {
+      latencies.time([&] {
         store.with(static_cast<std::uint64_t>(user),
                    [](std::span<std::byte> block, bool) { use(block); });
       });
@@ -96,19 +61,23 @@ struct Filled {
   }
 };
 
-template <double (*clock_now)()>
+template <std::int64_t (*clock_now)()>
 void clock(benchmark::State& state) {
-  Calls<clock_now> calls;
-  for (auto _ : state) calls.time([] {});
-  calls.report(state);
+  Latencies<clock_now> latencies;
+  for (auto _ : state) latencies.time([] {});
+  latencies.report_nanoseconds(state);
+}
+
+double seconds_since(std::int64_t start) {
+  return static_cast<double>(wall_clock() - start) * 1e-9;
 }
 
 void first_use(benchmark::State& state) {
   for (auto _ : state) {
-    const double start = now();
+    const std::int64_t start = wall_clock();
     Filled& filled = Filled::of(state.range(0));
-    state.SetIterationTime((now() - start) * 1e-9);
-    filled.calls.report(state);
+    state.SetIterationTime(seconds_since(start));
+    filled.latencies.report_nanoseconds(state);
     state.counters["bytes per user"] =
         static_cast<double>(filled.store.bytes()) / static_cast<double>(state.range(0));
   }
@@ -122,26 +91,26 @@ void random_user(benchmark::State& state) {
   Rng rng(1);
   std::vector<std::uint64_t> users(1 << 20);
   for (std::uint64_t& user : users) user = static_cast<std::uint64_t>(rng.below(n));
-  Calls<> calls;
+  Latencies<> latencies;
   std::size_t i = 0;
   for (auto _ : state) {
-    calls.time([&] {
+    latencies.time([&] {
       if (ahead > 0) store.prefetch(users[(i + ahead) % users.size()]);
       store.with(users[i], [](std::span<std::byte> block, bool) { use(block); });
     });
     i = (i + 1) % users.size();
   }
-  calls.report(state);
+  latencies.report_nanoseconds(state);
 }
 
 /// What a call costs without its cache misses.
 void same_user(benchmark::State& state) {
   StateStore store(kOptions);
-  Calls<> calls;
+  Latencies<> latencies;
   for (auto _ : state) {
-    calls.time([&] { store.with(7, [](std::span<std::byte> block, bool) { use(block); }); });
+    latencies.time([&] { store.with(7, [](std::span<std::byte> block, bool) { use(block); }); });
   }
-  calls.report(state);
+  latencies.report_nanoseconds(state);
 }
 
 void save_and_load(benchmark::State& state) {
@@ -149,18 +118,18 @@ void save_and_load(benchmark::State& state) {
   const std::string path =
       (std::filesystem::temp_directory_path() / "ecseq_state_store_bench").string();
   for (auto _ : state) {
-    const double start = now();
+    const std::int64_t start = wall_clock();
     store.save(path);
-    const double saved = now();
+    const std::int64_t saved = wall_clock();
     benchmark::DoNotOptimize(StateStore::load(path, kOptions).size());
-    state.counters["save s"] = (saved - start) * 1e-9;
-    state.counters["load s"] = (now() - saved) * 1e-9;
+    state.counters["load s"] = seconds_since(saved);
+    state.counters["save s"] = static_cast<double>(saved - start) * 1e-9;
   }
   std::filesystem::remove(path);
 }
 
-BENCHMARK(clock<now>);
-BENCHMARK(clock<thread_now>);
+BENCHMARK(clock<wall_clock>);
+BENCHMARK(clock<thread_clock>);
 BENCHMARK(same_user);
 BENCHMARK(first_use)->Arg(1'000'000)->Iterations(1)->UseManualTime()->Unit(benchmark::kSecond);
 BENCHMARK(random_user)->Args({1'000'000, 0})->Args({1'000'000, 1});
