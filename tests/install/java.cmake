@@ -1,0 +1,18 @@
+include(${CMAKE_CURRENT_LIST_DIR}/score_events.cmake)
+
+find_program(JAVA NAMES java)
+find_file(JNA jna.jar PATHS /usr/share/java) # Debian: libjna-java
+if(NOT JAVA OR NOT JNA)
+  message("left out: java or jna.jar not found")
+  return()
+endif()
+execute_process(COMMAND ${JAVA} --list-modules OUTPUT_VARIABLE modules ERROR_QUIET)
+if(NOT modules MATCHES "jdk.compiler")
+  message("left out: not a JDK of 11 or later")
+  return()
+endif()
+if(NOT shared_library OR CXX_FLAGS MATCHES "-fsanitize")
+  message("left out: Java needs a shared library, without sanitizers")
+  return()
+endif()
+score_events(COMPARE ${JAVA} -cp ${JNA} ${SOURCE_DIR}/examples/java/ScoreEvents.java)
