@@ -1,14 +1,13 @@
 #include "scoring.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/checksum.hpp"
+#include "ecseq/io/input_file.hpp"
+#include "ecseq/pipeline/metrics.hpp"
 #include "schema.hpp"
 
 namespace service {
@@ -24,11 +23,10 @@ double clock_now() {
 }
 
 std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  if (!file || !bytes) throw ecseq::FileError("cannot read " + path);
-  return std::move(bytes).str();
+  ecseq::io::InputFile file(path);
+  std::string bytes(file.size(), '\0');
+  file.read(bytes.data(), bytes.size());
+  return bytes;
 }
 
 std::string id_of(const std::string& bytes) {
@@ -51,16 +49,11 @@ class Keys {
 
 /// Logits as probabilities, of the second class where there are two; values as they are.
 std::vector<float> probabilities(std::span<const float> outputs, ecseq::Task task) {
-  std::vector<float> out(outputs.begin(), outputs.end());
-  if (task == ecseq::Task::kBinary) {
-    out[0] = 1.0f / (1.0f + std::exp(-out[0]));
-  } else if (task == ecseq::Task::kMulticlass) {
-    const float largest = *std::max_element(out.begin(), out.end());
-    float sum = 0.0f;
-    for (float& x : out) sum += x = std::exp(x - largest);
-    for (float& x : out) x /= sum;
-  }
-  return out;
+  if (task == ecseq::Task::kRegression) return {outputs.begin(), outputs.end()};
+  const Eigen::Map<const ecseq::Matrix<float>> row(outputs.data(), 1, std::ssize(outputs));
+  const ecseq::Matrix<float> of_classes = ecseq::pipeline::probabilities(task, row);
+  const ecseq::Index first = task == ecseq::Task::kBinary ? 1 : 0;
+  return {of_classes.data() + first, of_classes.data() + of_classes.size()};
 }
 
 Scored scored(const serving::Score& score, ecseq::Task task) {
