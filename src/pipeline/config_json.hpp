@@ -52,4 +52,22 @@ void read_value(const nlohmann::json& from, const char* name, std::vector<T>& to
   }
 }
 
+/// For a visit of options by name: writes each into `to`.
+inline auto config_writer(nlohmann::json& to) {
+  return [&to](const char* name, const auto& value) { to[name] = value; };
+}
+
+/// Reads each. Throws nlohmann::json::exception where `from` is no object or lacks one.
+inline auto config_reader(const nlohmann::json& from) {
+  return [&from](const char* name, auto& value) { read_value(from.at(name), name, value); };
+}
+
+/// Reads each; one that an older file does not name keeps its default.
+inline auto lenient_config_reader(const nlohmann::json& from) {
+  from.get_ref<const nlohmann::json::object_t&>();  // refuses what is none
+  return [&from](const char* name, auto& value) {
+    if (from.contains(name)) read_value(from.at(name), name, value);
+  };
+}
+
 }  // namespace ecseq::pipeline

@@ -78,11 +78,9 @@ SeriesData view_of(const ForecastCase& known, Index channels) {
 io::TensorFile to_file(const ForecasterState& state, const std::string& user) {
   io::TensorFile file;
   json config;
-  visit_architecture(state.options,
-                     [&](const char* name, const auto& value) { config[name] = value; });
+  visit_architecture(state.options, config_writer(config));
   if (state.relation) {
-    visit_relation(state.relation->options(),
-                   [&](const char* name, const auto& value) { config["relation"][name] = value; });
+    visit_relation(state.relation->options(), config_writer(config["relation"]));
   }
   config["related"] = state.related;
   config["has_base_head"] = state.has_base_head;
@@ -166,19 +164,17 @@ std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const st
   const json config = json::parse(metadata(file, "config", origin));
   auto owned = std::make_shared<ForecasterState>();
   ForecasterState& state = *owned;
-  const auto reader = [](const json& from) {
-    return [&from](const char* name, auto& value) { read_value(from.at(name), name, value); };
-  };
-  visit_architecture(state.options, reader(config));
+  const auto read = config_reader(config);
+  visit_architecture(state.options, read);
   state.options.relation.reset();
   if (config.contains("relation")) {
-    visit_relation(state.options.relation.emplace(), reader(config["relation"]));
+    visit_relation(state.options.relation.emplace(), config_reader(config["relation"]));
     // The function it stands for is not in a file, and not needed any more.
     relation::validate(*state.options.relation);
   }
   pipeline::validate(state.options);
-  reader(config)("related", state.related);
-  reader(config)("has_base_head", state.has_base_head);
+  read("related", state.related);
+  read("has_base_head", state.has_base_head);
   const bool has_control = config.at("has_control").get<bool>();
   state.report = metadata(file, "report", origin);
   state.scale = SeriesScale::load(file, "scale.");

@@ -66,18 +66,6 @@ void visit_similarity(Options& options, const Visit& visit) {
   visit("n_cases", options.n_cases);
 }
 
-/// Writes each option that is visited into `to`.
-auto writer(json& to) {
-  return [&to](const char* name, const auto& value) { to[name] = value; };
-}
-/// Reads each; one that an older file does not name keeps its default.
-auto reader(const json& from) {
-  from.get_ref<const json::object_t&>();  // refuses what is none
-  return [&from](const char* name, auto& value) {
-    if (from.contains(name)) read_value(from.at(name), name, value);
-  };
-}
-
 std::string entity_prefix(std::size_t e) { return "entity." + std::to_string(e) + "."; }
 
 json to_json(const ModelState& state) {
@@ -87,8 +75,10 @@ json to_json(const ModelState& state) {
   config["target_mean"] = state.target_mean;
   config["target_std"] = state.target_std;
   config["input_features"] = state.input_features;
-  visit_layer(state.options, writer(config["layer"]));
-  if (state.similarity) visit_similarity(state.similarity->options(), writer(config["similarity"]));
+  visit_layer(state.options, config_writer(config["layer"]));
+  if (state.similarity) {
+    visit_similarity(state.similarity->options(), config_writer(config["similarity"]));
+  }
   config["n_entities"] = state.entities.size();
   if (state.encoder) {
     config["encoder"] = encoders::architecture_to_json(state.encoder->options());
@@ -287,9 +277,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   require_format(file, kFormat, kFormatVersion, origin, "model");
   const json config = json::parse(metadata(file, "config", origin));
   ModelState state;
-  const auto read = [&](const char* name, auto& value) {
-    read_value(config.at(name), name, value);
-  };
+  const auto read = config_reader(config);
   int task = 0;
   read("task", task);
   state.task = static_cast<Task>(task);
@@ -303,7 +291,8 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   read("input_features", state.input_features);
   ModelOptions& options = state.options;
   // Before format 2 these stood beside the others, and there was one kind of layer.
-  visit_layer(options, reader(config.contains("layer") ? config.at("layer") : config));
+  visit_layer(options,
+              lenient_config_reader(config.contains("layer") ? config.at("layer") : config));
   options.metadata = metadata(file, "user", origin);
   state.report = metadata(file, "report", origin);
 
@@ -320,7 +309,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   if (!state.has_encoder_head()) state.base = Network::load(file, "base.");
   options.similarity.reset();
   if (config.contains("similarity")) {
-    visit_similarity(options.similarity.emplace(), reader(config["similarity"]));
+    visit_similarity(options.similarity.emplace(), lenient_config_reader(config["similarity"]));
     state.similarity =
         relation::SimilarityRelation::load(file, "similarity.", state.task, *options.similarity);
   }
@@ -333,9 +322,10 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   Index width = 0;
   for (const auto& block : config.at("blocks")) {
     auto& read_block = state.blocks.emplace_back();
-    read_value(block.at("name"), "name", read_block.name);
-    read_value(block.at("begin"), "begin", read_block.begin);
-    read_value(block.at("size"), "size", read_block.size);
+    const auto read_of_block = config_reader(block);
+    read_of_block("name", read_block.name);
+    read_of_block("begin", read_block.begin);
+    read_of_block("size", read_block.size);
     if (state.blocks.back().begin != width || state.blocks.back().size < 0) {
       throw FileError(origin + ": the relation layer's blocks do not fit together");
     }
