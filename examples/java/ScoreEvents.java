@@ -18,7 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 public final class ScoreEvents {
-  /** The functions of ecseq/ecseq.h that are called here; size_t is a long, as on 64-bit systems. */
+  /** The functions of ecseq/ecseq.h called here; size_t is a long, as on 64-bit systems. */
   public interface Ecseq extends Library {
     int ABI_VERSION = 1;
     int OK = 0;
@@ -43,9 +43,7 @@ public final class ScoreEvents {
   }
 
   /** ecseq_event. The memory it points to is kept and filled again for every event. */
-  @Structure.FieldOrder({
-    "struct_size", "values", "n_values", "time", "entities", "n_entities"
-  })
+  @Structure.FieldOrder({"struct_size", "values", "n_values", "time", "entities", "n_entities"})
   public static final class Event extends Structure {
     public long struct_size = size();
     public Pointer values;
