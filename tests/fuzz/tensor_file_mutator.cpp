@@ -103,7 +103,8 @@ void mutate_json(std::string& text, Rng& rng) {
       node.erase(child);
     }
   } else if (node.is_number_integer() && rng.below(2) == 0) {
-    node = node.get<std::int64_t>() + (rng.below(2) == 0 ? 1 : -1);
+    const std::uint64_t step = rng.below(2) == 0 ? 1 : ~std::uint64_t{0};  // -1: the ends meet
+    node = static_cast<std::int64_t>(node.get<std::uint64_t>() + step);
   } else {
     node = interesting_value(rng);
   }
