@@ -57,7 +57,7 @@ class Bench:
     quick: bool
     limit_seconds: float
     limit_mb: float
-    embeddings: Path | None
+    embeddings: tuple[Path, ...]
 
     def rows(self, full: int) -> int:
         return max(2000, full // 50) if self.quick else full
@@ -102,14 +102,14 @@ class Bench:
         return path, child.Outcome(**json.loads(report.read_text()))
 
     def points(self) -> Iterator[tuple[str, Path]]:
-        """The data of the row for AGC and Grain, with its name: a mixture, and real embeddings."""
+        """100k rows with their name: a mixture, and real embeddings."""
         x, _ = self.mixture(self.rows(100_000), 32)
         yield "mixture", x
-        if self.embeddings is not None:
-            rows = np.load(self.embeddings).astype(np.float32)
-            copy = self.folder / "embeddings.npy"
+        for path in self.embeddings:
+            rows = np.load(path).astype(np.float32)
+            copy = self.folder / f"embeddings-{path.name}"
             np.save(copy, rows[: self.rows(100_000)])
-            yield self.embeddings.stem, copy
+            yield path.stem, copy
 
 
 def shape(x: Path) -> str:
@@ -129,36 +129,40 @@ def objective(x: NDArray[np.float32], centroids: NDArray[np.float32]) -> float:
 
 
 def kmeans(bench: Bench) -> Iterator[Line]:
-    for n, h, k in ((100_000, 32, 500), (1_000_000, 64, 1000)):
-        n, k = bench.rows(n), bench.representatives(k)
-        path, _ = bench.mixture(n, h)
-        x = np.load(path)
-        start = bench.folder / "start.npy"
-        np.save(start, starting_rows(x, k, seed=2))
-        outcomes: dict[str, list[child.Outcome]] = {"kmeans_ours": [], "kmeans_faiss": []}
-        for _ in range(bench.rounds):
-            for job, found in outcomes.items():
-                centroids = bench.folder / f"{job}.npy"
-                found.append(
-                    bench.run(job, x=path, start=start, centroids=centroids, iterations=ITERATIONS)
-                )
-        ours, theirs = outcomes.values()
-        extra = []
-        if all(o.done for o in ours + theirs):
-            worth = [objective(x, np.load(bench.folder / f"{job}.npy")) for job in outcomes]
-            excess = 100 * (worth[0] / worth[1] - 1)
-            extra = [(excess <= 0.5, f"objective {excess:+.3f} % of FAISS's")]
-            steps = [o.values["iterations"] for o in (ours[0], theirs[0])]
-            extra.append((steps[0] == steps[1], f"{steps[0]} and {steps[1]} iterations"))
-        yield line(
-            "kmeans",
-            f"{n:,} x {h}, K {k}, {ITERATIONS} iterations",
-            ours,
-            bench.target(ratio=3),
-            against="faiss-cpu",
-            theirs=theirs,
-            extra=extra,
-        )
+    for data, path in bench.points():
+        yield kmeans_line(bench, data, path, bench.representatives(500))
+    path, _ = bench.mixture(bench.rows(1_000_000), 64)
+    yield kmeans_line(bench, "mixture", path, bench.representatives(1000))
+
+
+def kmeans_line(bench: Bench, data: str, path: Path, k: int) -> Line:
+    x = np.load(path)
+    start = bench.folder / "start.npy"
+    np.save(start, starting_rows(x, k, seed=2))
+    outcomes: dict[str, list[child.Outcome]] = {"kmeans_ours": [], "kmeans_faiss": []}
+    for _ in range(bench.rounds):
+        for job, found in outcomes.items():
+            centroids = bench.folder / f"{job}.npy"
+            found.append(
+                bench.run(job, x=path, start=start, centroids=centroids, iterations=ITERATIONS)
+            )
+    ours, theirs = outcomes.values()
+    extra = []
+    if all(o.done for o in ours + theirs):
+        worth = [objective(x, np.load(bench.folder / f"{job}.npy")) for job in outcomes]
+        excess = 100 * (worth[0] / worth[1] - 1)
+        extra = [(excess <= 0.5, f"objective {excess:+.3f} % of FAISS's")]
+        steps = [o.values["iterations"] for o in (ours[0], theirs[0])]
+        extra.append((steps[0] == steps[1], f"{steps[0]} and {steps[1]} iterations"))
+    return line(
+        "kmeans",
+        f"{data}, {shape(path)}, K {k}, {ITERATIONS} iterations",
+        ours,
+        bench.target(ratio=3),
+        against="faiss-cpu",
+        theirs=theirs,
+        extra=extra,
+    )
 
 
 def balanced(bench: Bench) -> Iterator[Line]:
@@ -356,7 +360,12 @@ def parse() -> argparse.Namespace:
         "--output", type=Path, default=Path("compressors"), help="folder for the results"
     )
     parser.add_argument(
-        "--embeddings", type=Path, metavar="FILE.npy", help="real embeddings [n, h] for `features`"
+        "--embeddings",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE.npy",
+        help="real embeddings [n, h] for `kmeans` and `features`",
     )
     parser.add_argument("--limit-seconds", type=float, default=600, help="of one job")
     parser.add_argument("--limit-mb", type=float, default=16_000, help="data memory of one job")
@@ -367,8 +376,9 @@ def parse() -> argparse.Namespace:
     for row in arguments.only:
         if row not in ROWS:
             parser.error(f"--only: {row!r} is not one of {', '.join(ROWS)}")
-    if arguments.embeddings is not None and not arguments.embeddings.exists():
-        parser.error(f"no file {arguments.embeddings}")
+    for path in arguments.embeddings:
+        if not path.exists():
+            parser.error(f"no file {path}")
     return arguments
 
 
@@ -407,7 +417,7 @@ def main() -> None:
             arguments.quick,
             arguments.limit_seconds,
             arguments.limit_mb,
-            arguments.embeddings,
+            tuple(arguments.embeddings),
         )
         for row in arguments.only:
             for entry in ROWS[row](bench):

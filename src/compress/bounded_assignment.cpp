@@ -60,7 +60,7 @@ class BoundedAssignment::Chunk {
         begin_(begin),
         rows_(end - begin),
         blocks_((rows_ + kWidth - 1) / kWidth),
-        bounds_(all.bounds_.data() + begin * all.panels_),
+        bounds_(all.bounds() + begin * all.panels_),
         own_(all.own_.data() + begin),
         norms_(all.norms_.data() + begin),
         threshold_(at(blocks_ * kWidth)),
@@ -277,14 +277,15 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   // as much. Two scores count twice each in squared distances; the rest is for the sums here.
   rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
   norms_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk), 0.0F);
-  bounds_.resize(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_));
+  bounds_ = Pages(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_) * sizeof(float));
+  bounds_.prefer_huge();
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
       norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
       own_[at] = place[static_cast<std::size_t>(own_[at])];
     }
-    std::fill_n(bounds_.begin() + begin * panels_, kChunk * panels_, kNothingKnown);
+    std::fill_n(bounds() + begin * panels_, kChunk * panels_, kNothingKnown);
   });
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ecseq/core/matrix.hpp"
+#include "ecseq/core/pages.hpp"
 #include "ecseq/kernels/dense.hpp"
 
 namespace ecseq::compress {
@@ -34,6 +35,7 @@ class BoundedAssignment {
  private:
   class Chunk;
 
+  float* bounds() const { return reinterpret_cast<float*>(bounds_.data()); }
   void assign_first(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
                     float* distances);
   void start(MatrixView<float> centroids);
@@ -51,7 +53,9 @@ class BoundedAssignment {
   float largest_norm_ = 0.0F;       ///< max |c|^2
   std::vector<float> norms_;        ///< [N] |x|^2
   std::vector<std::int32_t> own_;   ///< [N] place of the row's centroid; -1 = none yet
-  std::vector<float> bounds_;    ///< [chunks, panels, rows of a chunk] bound + drift_ at its time
+  /// [chunks, panels, rows of a chunk] bound + drift_ at its time. All of it is read each time, and
+  /// in small pages each of them would have to be looked up.
+  Pages bounds_;
   std::vector<Index> computed_;  ///< [chunks] pairs of the last call
 };
 
