@@ -205,37 +205,21 @@ TEST(SimilarityRelation, ABatchIsAttachedAsItsRowsAlone) {
     options.epsilon = 0.9;
     const SimilarityRelation relation = make_relation(data, options);
     const Attachments all = relation.attach(data.x, 2);
+    Arena memory;
+    const auto views = relation.attach(data.x, memory);  // without memory of their own
     ASSERT_EQ(all.size(), 500);
+    ASSERT_EQ(views.size(), 500U);
     for (Index i = 0; i < 500; ++i) {
       const Neighbourhood alone = relation.attach(data.x.row(i).data());
+      const Neighbours& view = views[static_cast<std::size_t>(i)];
       ASSERT_EQ(all.end(i) - all.begin(i), static_cast<Index>(alone.representative.size()));
+      ASSERT_EQ(view.size, static_cast<Index>(alone.representative.size()));
       for (std::size_t j = 0; j < alone.representative.size(); ++j) {
         const auto edge = static_cast<std::size_t>(all.begin(i)) + j;
         EXPECT_EQ(all.source[edge], alone.representative[j]);
         EXPECT_EQ(all.weight[edge], alone.weight[j]);
-      }
-    }
-  }
-}
-
-TEST(SimilarityRelation, ABatchInTheCallersMemoryIsAttachedAsItsRowsAlone) {
-  const Data data = make_data(200, 4, 11);
-  for (const char* attach : {"knn", "epsilon", "correlation"}) {
-    SimilarityOptions options = with_k(25);
-    options.attach = attach;
-    options.epsilon = 0.9;
-    const SimilarityRelation relation = make_relation(data, options);
-    Arena memory;
-    const auto all = relation.attach(data.x, memory);
-    ASSERT_EQ(all.size(), 200U);
-    for (Index i = 0; i < 200; ++i) {
-      const Neighbourhood alone = relation.attach(data.x.row(i).data());
-      const Neighbours& found = all[static_cast<std::size_t>(i)];
-      ASSERT_EQ(found.size, static_cast<Index>(alone.representative.size()));
-      for (Index j = 0; j < found.size; ++j) {
-        const auto at = static_cast<std::size_t>(j);
-        EXPECT_EQ(found.representative[j], alone.representative[at]);
-        EXPECT_EQ(found.weight[j], alone.weight[at]);
+        EXPECT_EQ(view.representative[j], alone.representative[j]);
+        EXPECT_EQ(view.weight[j], alone.weight[j]);
       }
     }
   }
