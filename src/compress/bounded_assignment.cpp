@@ -1,6 +1,7 @@
 #include "bounded_assignment.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -279,14 +280,50 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   norms_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk), 0.0F);
   bounds_ = Pages(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_) * sizeof(float));
   bounds_.prefer_huge();
+  points_ = kernels::pack_points(centroids_);
+  largest_norm_ = centroids_.rowwise().squaredNorm().maxCoeff();
+  const Matrix<float> apart = distances_to_panels();
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
+    std::array<float, kChunk> radius;
     for (Index i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
       norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
       own_[at] = place[static_cast<std::size_t>(own_[at])];
+      const float squared = squared_distance(x_.row(i), centroids_.row(own_[at]).data(), x_.cols);
+      radius[static_cast<std::size_t>(i - begin)] =
+          std::sqrt(squared + rounding_ * squared + kUnderflow) * kUp;
     }
-    std::fill_n(bounds() + begin * panels_, kChunk * panels_, kNothingKnown);
+    // |x - c'| >= |c - c'| - |x - c|
+    float* const bounds = this->bounds() + begin * panels_;
+    std::fill_n(bounds, kChunk * panels_, kNothingKnown);
+    for (Index p = 0; p < panels_; ++p) {
+      for (Index i = 0; i < end - begin; ++i) {
+        const float away = apart(p, own_[static_cast<std::size_t>(begin + i)]);
+        bounds[p * kChunk + i] = (away - radius[static_cast<std::size_t>(i)]) * kDown;
+      }
+    }
   });
+}
+
+/// [panels, K] a lower bound of the distance from each centroid to those of each panel; of its own
+/// panel nothing.
+Matrix<float> BoundedAssignment::distances_to_panels() const {
+  Matrix<float> out = Matrix<float>::Zero(panels_, centroids_.rows());
+  parallel_chunks(centroids_.rows(), kWidth, threads_, [&](Index begin, Index end) {
+    Matrix<float> scores(end - begin, points_.padded());
+    kernels::multiply(points_, centroids_.row(begin).data(), centroids_.cols(), end - begin,
+                      scores.data());
+    for (Index j = begin; j < end; ++j) {
+      const float norm = centroids_.row(j).squaredNorm();
+      const float lost = rounding_ * (norm + largest_norm_) + kUnderflow;
+      for (Index p = 0; p < panels_; ++p) {
+        if (p == j / kWidth) continue;
+        const float highest = scores.row(j - begin).segment(p * kWidth, kWidth).maxCoeff();
+        out(p, j) = std::sqrt(std::max(0.0F, norm - lost - 2.0F * highest)) * kDown;
+      }
+    }
+  });
+  return out;
 }
 
 void BoundedAssignment::move(MatrixView<float> centroids) {

@@ -13,7 +13,8 @@ namespace ecseq::compress {
 /// et al., ICML 2015, Sec. 3) with the panels of the register tiles as its groups of centroids. For
 /// each row and panel a lower bound of the distance to the panel's centroids, other than the row's
 /// own, is kept; it falls by the panel's largest drift, and while it exceeds the distance to the
-/// row's own centroid the panel's products need not be computed.
+/// row's own centroid the panel's products need not be computed. The first bounds are the triangle
+/// inequality's, from the distances between centroids (Elkan, ICML 2003, Lemma 1).
 ///
 /// Exact: the bounds allow for rounding, so the labels are those of kernels::assign_nearest, the
 /// lowest number on ties, whatever was assigned before and for every thread count.
@@ -39,6 +40,7 @@ class BoundedAssignment {
   void assign_first(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
                     float* distances);
   void start(MatrixView<float> centroids);
+  Matrix<float> distances_to_panels() const;
   void move(MatrixView<float> centroids);
 
   int threads_;
