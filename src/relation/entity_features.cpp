@@ -15,6 +15,7 @@ namespace {
 constexpr double kNever = 365;  // in units
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<int, 5> kYoung = {1, 3, 7, 14, 30};  // in units
+constexpr double kSpan = 60;                              // of even resolution; in units
 
 bool is_positive(float label) { return label >= 0.5f; }
 
@@ -78,6 +79,8 @@ float log_age(double age, double scale) {
   return static_cast<float>(std::log1p(scale * std::min(age, kNever)));
 }
 
+float share_of_span(double age) { return static_cast<float>(std::min(age, kSpan) / kSpan); }
+
 }  // namespace
 
 std::vector<std::string> EntityMemory::feature_names() const {
@@ -114,6 +117,7 @@ std::vector<std::string> EntityMemory::feature_names() const {
     }
   }
   const std::string since = plural_unit(unit_) + " since ";
+  const std::string span = duration_text(kSpan * unit_);
   if (task_ != Task::kRegression) {
     for (Index c = 0; c < channels_; ++c) {
       const std::string of = channel(c);
@@ -121,6 +125,10 @@ std::vector<std::string> EntityMemory::feature_names() const {
       names.push_back(since + "last negative" + of);
       names.push_back(since + "oldest positive" + of + " in memory");
       names.push_back("positives" + of + " in memory");
+      names.push_back("positives" + of + " since last negative");
+      names.push_back("negatives" + of + " since last positive");
+      names.push_back("share of " + span + " since first positive" + of + " after last negative");
+      names.push_back("share of " + span + " since last negative" + of);
     }
   }
   names.push_back("labels in memory");
@@ -130,6 +138,7 @@ std::vector<std::string> EntityMemory::feature_names() const {
       names.push_back("largest base output of positives" + of + " in memory");
       names.push_back("mean base output of positives" + of + " in memory");
       names.push_back("base output of last positive" + of + " in memory");
+      names.push_back("smallest base output of positives" + of + " since last negative");
     }
     names.push_back("label beyond base" + of + " in memory");
   }
@@ -230,13 +239,19 @@ void EntityMemory::write(const Entity& entity, double time, float* out) const {
         positives += positive;
       }
       const auto age_of = [&](std::ptrdiff_t i) {
-        return i < 0 ? log_age(kNever, 1)
-                     : log_age((time - label_times[static_cast<std::size_t>(i)]) / unit_, 1);
+        return i < 0 ? kNever : (time - label_times[static_cast<std::size_t>(i)]) / unit_;
       };
-      *out++ = age_of(last_positive);
-      *out++ = age_of(last_negative);
-      *out++ = positives == 0 ? 0.0f : age_of(oldest_positive);
+      // Labels of one kind that follow the last of the other.
+      const std::ptrdiff_t first_positive = std::max(oldest, last_negative + 1);
+      const std::ptrdiff_t first_negative = std::max(oldest, last_positive + 1);
+      *out++ = log_age(age_of(last_positive), 1);
+      *out++ = log_age(age_of(last_negative), 1);
+      *out++ = positives == 0 ? 0.0f : log_age(age_of(oldest_positive), 1);
       *out++ = log_count(positives);
+      *out++ = log_count(known - first_positive);
+      *out++ = log_count(known - first_negative);
+      *out++ = first_positive == known ? 0.0f : share_of_span(age_of(first_positive));
+      *out++ = share_of_span(age_of(last_negative));
     }
   }
   *out++ = log_count(known - oldest);
@@ -276,6 +291,7 @@ float* EntityMemory::write_base(const Entity& entity, std::ptrdiff_t oldest, std
   const float* const beyonds = entity.beyond();
   for (Index c = 0; c < channels_; ++c) {
     double largest = -kInfinity;
+    double smallest = kInfinity;  // since the last negative
     double sum = 0;
     double last = 0;
     double beyond = 0;
@@ -287,17 +303,20 @@ float* EntityMemory::write_base(const Entity& entity, std::ptrdiff_t oldest, std
       beyond += static_cast<double>(beyonds[at]);
       last = positive ? output : last;
       largest = positive ? std::max(largest, output) : largest;
+      smallest = positive ? std::min(smallest, output) : kInfinity;
       sum += positive ? output : 0.0;
       positives += positive;
     }
     if (task_ != Task::kRegression) {
+      const double expected = log_odds(prior_[static_cast<std::size_t>(c)]);
       if (positives == 0) {
-        sum = largest = last = log_odds(prior_[static_cast<std::size_t>(c)]);
+        sum = largest = last = expected;
         positives = 1;
       }
       *out++ = static_cast<float>(largest);
       *out++ = static_cast<float>(sum / static_cast<double>(positives));
       *out++ = static_cast<float>(last);
+      *out++ = static_cast<float>(std::isinf(smallest) ? expected : smallest);
     }
     *out++ = static_cast<float>(beyond / (count + options_.prior_strength));
   }

@@ -161,37 +161,56 @@ class Reference {
       double last_negative = kInfinity;
       double oldest_positive = 0;
       int positives = 0;
+      std::vector<double> run;  // ages of the labels of one kind at the end
+      bool of_positives = false;
       for (const Index i : memory) {
         const double age = t - time(i);
-        if (stream.labels(i, c) >= 0.5f) {
+        const bool positive = stream.labels(i, c) >= 0.5f;
+        if (positive) {
           last_positive = std::min(last_positive, age);
           oldest_positive = std::max(oldest_positive, age);
           ++positives;
         } else {
           last_negative = std::min(last_negative, age);
         }
+        if (positive != of_positives) run.clear();
+        of_positives = positive;
+        run.push_back(age);
       }
+      const auto share = [&](double age) { return std::min(age / unit, 60.0) / 60; };
       out.push_back(log_age(last_positive, 1));
       out.push_back(log_age(last_negative, 1));
       out.push_back(log_age(oldest_positive, 1));
       out.push_back(std::log1p(positives));
+      const auto length = static_cast<double>(run.size());
+      out.push_back(of_positives ? std::log1p(length) : 0);
+      out.push_back(of_positives ? 0 : std::log1p(length));
+      out.push_back(of_positives ? share(run.front()) : 0);
+      out.push_back(share(last_negative));
     }
     out.push_back(log_count(memory));
     for (Index c = 0; options_.base_outputs && c < channels; ++c) {
       std::vector<double> of_positives;
+      double smallest = kInfinity;  // since the last negative
       double beyond = 0;
       for (const Index i : memory) {
         beyond += static_cast<double>(stream.labels(i, c)) - expected(stream, i, c);
-        if (stream.labels(i, c) >= 0.5f)
+        if (stream.labels(i, c) >= 0.5f) {
           of_positives.push_back(static_cast<double>(stream.base(i, c)));
+          smallest = std::min(smallest, of_positives.back());
+        } else {
+          smallest = kInfinity;
+        }
       }
       const double p = prior_[static_cast<std::size_t>(c)];
-      if (of_positives.empty()) of_positives = {std::log(p / (1 - p))};
+      const double expected_of_all = std::log(p / (1 - p));
+      if (of_positives.empty()) of_positives = {expected_of_all};
       if (task_ != Task::kRegression) {
         out.push_back(*std::max_element(of_positives.begin(), of_positives.end()));
         out.push_back(std::accumulate(of_positives.begin(), of_positives.end(), 0.0) /
                       static_cast<double>(of_positives.size()));
         out.push_back(of_positives.back());
+        out.push_back(std::isinf(smallest) ? expected_of_all : smallest);
       }
       out.push_back(beyond / (static_cast<double>(memory.size()) + options_.prior_strength));
     }
@@ -581,6 +600,8 @@ TEST(EntityMemory, UnknownEntitiesHaveThePrior) {
     const std::string& name = names[static_cast<std::size_t>(j)];
     if (name == "days since last positive" || name == "days since last negative") {
       EXPECT_FLOAT_EQ(x(0, j), static_cast<float>(std::log1p(365.0)));
+    } else if (name == "share of 60 days since last negative") {
+      EXPECT_EQ(x(0, j), 1.0f);
     } else if (name == "hours since last event") {
       EXPECT_FLOAT_EQ(x(0, j), static_cast<float>(std::log1p(24 * 365.0)));
     } else {

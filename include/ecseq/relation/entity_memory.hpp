@@ -38,10 +38,16 @@ namespace ecseq::relation {
 ///     per channel the rate of the last 1, 3, 6 and all of them,
 ///     per channel the rate of those known for less than 1, 3, 7, 14 and 30 u;
 ///     classification only, per channel: log(1 + age / u) of the last positive, of the last
-///     negative, of the oldest positive (0 if none), and log(1 + positives);
+///     negative, of the oldest positive (0 if none), and log(1 + positives); of the run of like
+///     labels at the end log(1 + positives since the last negative),
+///     log(1 + negatives since the last positive), and as a share of 60 u, with 1 for all beyond,
+///     the ages of the first positive after the last negative (0 if none) and of the last negative
+///     (a state that begins and ends shows in how long its run lasts, and a logarithm tells the
+///     day when it ends not well from the one before);
 ///     log(1 + number of them);
 ///     with `base_outputs`, per channel: classification only, the largest and the mean base output
-///       of the positives and that of the last positive (the prior's log-odds if none); and the
+///       of the positives, that of the last positive and the smallest of those since the last
+///       negative (the prior's log-odds if none); and the
 ///       smoothed mean of label minus base: (S - E) / (n + a), E the sum of what the base expected
 ///       (sigmoid or softmax of its outputs; in a regression the outputs themselves);
 ///   log(1 + 24 age / u) of the last event.
