@@ -123,8 +123,8 @@ def test_entity_facts_turn_the_logarithms_back():
         "days since last negative": 365.0,
         "hours since last event": 400.0,
     }
-    names = [*features, "label rate in 7 days"]
-    seen = np.append(np.log1p(list(features.values())), -1.5).astype(np.float32)
+    names = [*features, "label rate in 7 days", "share of 60 days since last negative"]
+    seen = np.append(np.log1p(list(features.values())), [-1.5, 1]).astype(np.float32)
     assert entity_facts(names, seen.tolist()) == {
         "events in 7 days": 4,
         "events in all history": 60,
@@ -137,6 +137,7 @@ def test_entity_facts_turn_the_logarithms_back():
         "days_since_positive": 2.5,
         "hours since last event": 400,
         "label rate in 7 days": -1.5,
+        "share of 60 days since last negative": 1,
     }
 
 
