@@ -27,8 +27,7 @@ namespace ecseq::relation {
 ///   (S - n p) / (n + a),
 /// so that no evidence gives 0. (Log-odds instead cost a neural head accuracy where the prior is
 /// small: one positive label more moves them far, ten more hardly.) Let u be one day, or the
-/// smallest window where
-/// that is shorter. The features at t, per channel where it says so:
+/// smallest window where that is shorter. The features at t, per channel where it says so:
 ///   for each window w:  log(1 + events in [t - w, t)),
 ///                       log(1 + known labels in [t - label_delay - w, t - label_delay]),
 ///                       per channel the rate of those labels;
