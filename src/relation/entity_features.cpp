@@ -8,6 +8,7 @@
 #include "ecseq/kernels/vec.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 #include "entity_durations.hpp"
+#include "log_odds.hpp"
 
 namespace ecseq::relation {
 namespace {
@@ -18,11 +19,6 @@ constexpr std::array<int, 5> kYoung = {1, 3, 7, 14, 30};  // in units
 constexpr double kSpan = 60;                              // of even resolution; in units
 
 bool is_positive(float label) { return label >= 0.5f; }
-
-double log_odds(double p) {
-  p = std::clamp(p, 1e-5, 1.0 - 1e-5);
-  return std::log(p / (1.0 - p));
-}
 
 /// How many of the first values are good, where good ones come first: as std::partition_point, but
 /// without branches, for where a random entity's windows end no processor can guess. Good: of a
@@ -308,7 +304,7 @@ float* EntityMemory::write_base(const Entity& entity, std::ptrdiff_t oldest, std
       positives += positive;
     }
     if (task_ != Task::kRegression) {
-      const double expected = log_odds(prior_[static_cast<std::size_t>(c)]);
+      const double expected = prior_log_odds_[static_cast<std::size_t>(c)];
       if (positives == 0) {
         sum = largest = last = expected;
         positives = 1;
@@ -329,9 +325,11 @@ void EntityMemory::write_evidence(const double* sums, double count, double* out)
       out[c] = rate(c, sums[c], count);
       continue;
     }
-    const double p = prior_[static_cast<std::size_t>(c)];
+    const auto channel = static_cast<std::size_t>(c);
     const double a = options_.prior_strength;
-    out[c] = count == 0 ? 0.0 : log_odds((sums[c] + a * p) / (count + a)) - log_odds(p);
+    out[c] = count == 0 ? 0.0
+                        : log_odds((sums[c] + a * prior_[channel]) / (count + a)) -
+                              prior_log_odds_[channel];
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "entity_durations.hpp"
+#include "log_odds.hpp"
 
 namespace ecseq::relation {
 namespace {
@@ -29,6 +30,7 @@ EntityMemory::EntityMemory(EntityOptions options, std::vector<double> prior, Tas
               options_.base_outputs && options_.timed}),
       latest_time_(-kInfinity) {
   options_.base_outputs = options_.base_outputs && options_.timed;
+  for (const double p : prior_) prior_log_odds_.push_back(log_odds(p));
   if (options_.memory < 1) {
     refuse("memory must be at least 1, got " + std::to_string(options_.memory));
   }

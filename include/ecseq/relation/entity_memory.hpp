@@ -231,6 +231,7 @@ class EntityMemory {
 
   EntityOptions options_;
   std::vector<double> prior_;
+  std::vector<double> prior_log_odds_;
   Task task_;
   Index channels_;
   double unit_;                ///< seconds of the smallest age told apart
