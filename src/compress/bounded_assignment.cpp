@@ -53,6 +53,12 @@ float squared_distance(const float* a, const float* b, Index d) {
 
 }  // namespace
 
+/// What rounding may add to the squared distance that two scores of a row differ by.
+template <class Norm>
+Norm BoundedAssignment::slack(Norm norm) const {
+  return rounding_ * (norm + largest_norm_) + kUnderflow;
+}
+
 /// The work on one chunk of rows; row numbers are within the chunk.
 class BoundedAssignment::Chunk {
  public:
@@ -96,18 +102,12 @@ class BoundedAssignment::Chunk {
   float distance(Index i) const {
     return squared_distance(row(i), all_.centroids_.row(own_[i]).data(), all_.x_.cols);
   }
-  /// What rounding may add to the squared distance that two scores of a row differ by.
-  template <class Norm>
-  Norm slack(Norm norm) const {
-    return all_.rounding_ * (norm + all_.largest_norm_) + kUnderflow;
-  }
-
   /// Where the distance to a row's own centroid puts its threshold and its score.
   void measure_own(float* distances) {
     std::vector<float> squared(threshold_.size(), 0.0F);
     for (Index i = 0; i < rows_; ++i) distances[i] = squared[at(i)] = distance(i);
     for (Index i = 0; i < blocks_ * kWidth; i += kWidth) {
-      const Vec<float> norm = kernels::load(norms_ + i), lost = slack(norm);
+      const Vec<float> norm = kernels::load(norms_ + i), lost = all_.slack(norm);
       Vec<float> highest = kernels::load(&squared[at(i)]);
       highest += all_.rounding_ * highest + lost;
       kernels::store(&threshold_[at(i)], kernels::square_root(highest) * kUp);
@@ -215,7 +215,7 @@ class BoundedAssignment::Chunk {
     own_[i] = place;
     moved_.push_back(i);
     // The score, too, may be off by what is lost in rounding.
-    const float lost = slack(norms_[i]);
+    const float lost = all_.slack(norms_[i]);
     const float squared = std::max(0.0F, norms_[i] - 2.0F * score) + lost;
     threshold_[at(i)] =
         std::min(threshold_[at(i)], std::sqrt(squared + all_.rounding_ * squared + lost) * kUp);
@@ -267,10 +267,10 @@ void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<flo
 
 void BoundedAssignment::start(MatrixView<float> centroids) {
   order_ = order_in_panels(centroids, kWidth);
-  centroids_ = take_rows(centroids, order_);
-  std::vector<std::int32_t> place(order_.size());
+  place(take_rows(centroids, order_));
+  std::vector<std::int32_t> place_of(order_.size());
   for (std::size_t j = 0; j < order_.size(); ++j) {
-    place[static_cast<std::size_t>(order_[j])] = static_cast<std::int32_t>(j);
+    place_of[static_cast<std::size_t>(order_[j])] = static_cast<std::int32_t>(j);
   }
   drift_.assign(static_cast<std::size_t>(panels_), 0.0);
   drift_above_.assign(drift_.size(), 0.0F);
@@ -279,16 +279,13 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
   norms_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk), 0.0F);
   bounds_ = Pages(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_) * sizeof(float));
-  bounds_.prefer_huge();
-  points_ = kernels::pack_points(centroids_);
-  largest_norm_ = centroids_.rowwise().squaredNorm().maxCoeff();
   const Matrix<float> apart = distances_to_panels();
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
     std::array<float, kChunk> radius;
     for (Index i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
       norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
-      own_[at] = place[static_cast<std::size_t>(own_[at])];
+      own_[at] = place_of[static_cast<std::size_t>(own_[at])];
       const float squared = squared_distance(x_.row(i), centroids_.row(own_[at]).data(), x_.cols);
       radius[static_cast<std::size_t>(i - begin)] =
           std::sqrt(squared + rounding_ * squared + kUnderflow) * kUp;
@@ -315,11 +312,11 @@ Matrix<float> BoundedAssignment::distances_to_panels() const {
                       scores.data());
     for (Index j = begin; j < end; ++j) {
       const float norm = centroids_.row(j).squaredNorm();
-      const float lost = rounding_ * (norm + largest_norm_) + kUnderflow;
+      const float reach = norm - slack(norm);
       for (Index p = 0; p < panels_; ++p) {
         if (p == j / kWidth) continue;
         const float highest = scores.row(j - begin).segment(p * kWidth, kWidth).maxCoeff();
-        out(p, j) = std::sqrt(std::max(0.0F, norm - lost - 2.0F * highest)) * kDown;
+        out(p, j) = std::sqrt(std::max(0.0F, reach - 2.0F * highest)) * kDown;
       }
     }
   });
@@ -338,7 +335,12 @@ void BoundedAssignment::move(MatrixView<float> centroids) {
     drift_[p] += farthest[p];
     drift_above_[p] = static_cast<float>(drift_[p]) * kUp;
   }
-  centroids_ = std::move(moved);
+  place(std::move(moved));
+}
+
+/// centroids: in the order of the panels
+void BoundedAssignment::place(Matrix<float> centroids) {
+  centroids_ = std::move(centroids);
   points_ = kernels::pack_points(centroids_);
   largest_norm_ = centroids_.rowwise().squaredNorm().maxCoeff();
 }
@@ -349,8 +351,11 @@ void BoundedAssignment::assign(MatrixView<float> centroids, MatrixView<float> x,
       centroids.rows != centroids_.rows()) {
     return assign_first(centroids, x, labels, distances);
   }
-  if (order_.empty()) start(centroids);
-  move(centroids);
+  if (order_.empty()) {
+    start(centroids);
+  } else {
+    move(centroids);
+  }
   parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
     Chunk chunk(*this, begin, end);
     computed_[static_cast<std::size_t>(begin / kChunk)] =

@@ -42,6 +42,9 @@ class BoundedAssignment {
   void start(MatrixView<float> centroids);
   Matrix<float> distances_to_panels() const;
   void move(MatrixView<float> centroids);
+  void place(Matrix<float> centroids);
+  template <class Norm>
+  Norm slack(Norm norm) const;
 
   int threads_;
   MatrixView<float> x_{};

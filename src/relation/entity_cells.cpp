@@ -21,9 +21,7 @@ EntityCell EntityCells::take(std::size_t bytes) {
   if (slabs_.empty() || used_ + cell_bytes(kind) > slabs_.back().size()) {
     const std::size_t larger =
         slabs_.empty() ? kFirstSlab : std::min(2 * slabs_.back().size(), kHugePage);
-    Pages slab(std::max(larger, cell_bytes(kind)));
-    slab.prefer_huge();
-    slabs_.push_back(std::move(slab));
+    slabs_.emplace_back(std::max(larger, cell_bytes(kind)));
     used_ = 0;
   }
   std::byte* const out = slabs_.back().data() + used_;

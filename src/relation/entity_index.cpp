@@ -51,9 +51,7 @@ void EntityIndex::swap(EntityIndex& other) noexcept {
 }
 
 void EntityIndex::resize(std::size_t slot_count) {
-  Pages other(slot_count * sizeof(Slot));
-  other.prefer_huge();
-  const Pages old = std::exchange(slots_, std::move(other));
+  const Pages old = std::exchange(slots_, Pages(slot_count * sizeof(Slot)));
   const Slot* const from = reinterpret_cast<const Slot*>(old.data());
   const std::size_t old_count = std::exchange(slot_count_, slot_count);
   shift_ = 64 - std::countr_zero(slot_count);

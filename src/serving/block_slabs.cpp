@@ -39,7 +39,6 @@ void BlockSlabs::add_slab() {
   // Small pages are taken one by one as they are touched: a store of few users stays small.
   const std::size_t smallest = std::max(kFirstSlab, stride_);
   slabs_.emplace_back(slabs_.empty() ? smallest : kHugePage);
-  slabs_.back().prefer_huge();
   used_ = 0;
 }
 

@@ -12,9 +12,7 @@ void UserTable::reserve_one() {
   const std::span<const Entry> old = entries();
   if (used_ + 1 <= old.size() / 4 * 3) return;
   if (bits_ == 32) throw std::bad_alloc();
-  Pages larger(2 * old.size_bytes());
-  larger.prefer_huge();
-  const Pages previous = std::exchange(pages_, std::move(larger));
+  const Pages previous = std::exchange(pages_, Pages(2 * old.size_bytes()));
   ++bits_;
   used_ = 0;
   for (const Entry& entry : old) {
@@ -26,7 +24,6 @@ void UserTable::reserve(std::size_t count) {
   while (count > entries().size() / 4 * 3) {
     if (bits_ == 32) throw std::bad_alloc();
     pages_ = Pages(2 * entries().size_bytes());
-    pages_.prefer_huge();
     ++bits_;
   }
   std::memset(pages_.data(), 0, pages_.size());

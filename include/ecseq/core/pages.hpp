@@ -8,7 +8,9 @@ namespace ecseq {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 /// Zeroed memory straight from the system, which costs nothing until it is touched. From kHugePage
-/// bytes on it begins at a multiple of kHugePage.
+/// bytes on it begins at a multiple of kHugePage and asks for huge pages, where the system has
+/// them: one entry of the processor's page cache then stands for 2 MB, and what is read at random
+/// costs one miss and not a second one for its address.
 class Pages {
  public:
   Pages() = default;
@@ -17,10 +19,6 @@ class Pages {
 
   std::byte* data() const { return memory_.get(); }
   std::size_t size() const { return memory_.get_deleter().bytes; }
-  /// Asks for huge pages, where the system has them: one entry of the processor's page cache then
-  /// stands for 2 MB, and what is read at random costs one miss and not a second one for its
-  /// address.
-  void prefer_huge() const noexcept;
 
  private:
   struct Unmap {

@@ -42,8 +42,8 @@ class EntityCells {
   std::mutex mutex_;
   std::vector<Pages> slabs_;
   std::size_t used_ = 0;  ///< bytes of the last slab
-  std::array<EntityCell, kKinds>
-      free_{};  ///< the first given back of each kind, which holds the next
+  /// The first given back of each kind; each holds the next.
+  std::array<EntityCell, kKinds> free_{};
 };
 
 }  // namespace ecseq::relation
