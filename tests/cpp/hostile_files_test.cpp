@@ -362,22 +362,18 @@ TEST(HostileFile, TensorsOfAnotherShapeOrMissingAreRefused) {
       file.floats[tensor] = Matrix<float>::Zero(matrix.rows(), matrix.cols() + 1);
       EXPECT_NE(refusal(file), "");
     }
-    for (const auto& [tensor, values] : good.integers) {
-      io::TensorFile file = good;
-      file.integers[tensor].push_back(1);
-      SCOPED_TRACE(std::string(name) + ", " + tensor);
-      refusal(file);
-      file.integers.erase(tensor);
-      refusal(file);
-    }
-    for (const auto& [tensor, values] : good.doubles) {
-      io::TensorFile file = good;
-      file.doubles[tensor].push_back(1.0);
-      SCOPED_TRACE(std::string(name) + ", " + tensor);
-      refusal(file);
-      file.doubles.erase(tensor);
-      refusal(file);
-    }
+    const auto lengthen_and_erase = [&](auto io::TensorFile::*tensors) {
+      for (const auto& [tensor, values] : good.*tensors) {
+        SCOPED_TRACE(std::string(name) + ", " + tensor);
+        io::TensorFile file = good;
+        (file.*tensors)[tensor].push_back(1);
+        refusal(file);
+        (file.*tensors).erase(tensor);
+        refusal(file);
+      }
+    };
+    lengthen_and_erase(&io::TensorFile::integers);
+    lengthen_and_erase(&io::TensorFile::doubles);
   }
 }
 
