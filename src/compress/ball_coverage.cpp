@@ -31,12 +31,12 @@ BallCoverage::BallCoverage(const graph::NormalizedAdjacency& adjacency, const Ma
   const graph::RangeSearch search(smooth, radius);
   std::vector<Index> rows(static_cast<std::size_t>(n_nodes_));
   std::iota(rows.begin(), rows.end(), Index{0});
-  std::vector<std::uint64_t> scratch;
+  PagedArray<std::uint64_t> scratch;
   for (Index begin = 0; begin < n_witnesses_; begin += kBlock) {
     const graph::RangeSearch::Points block = search.points(
         {witnesses.begin() + begin, witnesses.begin() + std::min(n_witnesses_, begin + kBlock)});
     const Index words = block.words();
-    std::vector<std::uint64_t> cover(static_cast<std::size_t>(n_nodes_ * kWords));
+    PagedArray<std::uint64_t> cover(static_cast<std::size_t>(n_nodes_ * kWords));
     for (Index first = 0; first < n_nodes_; first += kRound) {
       report(progress, {"compress", begin, n_witnesses_, "balls"});
       parallel_chunks(

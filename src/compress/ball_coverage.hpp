@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "ecseq/core/paged_array.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
 #include "greedy.hpp"
 
@@ -29,8 +30,8 @@ class BallCoverage : public GreedyObjective {
   }
 
   Index n_witnesses_, n_nodes_;
-  std::vector<std::vector<std::uint64_t>> cover_;  ///< [M / 2048], each [N, 32]: what each covers
-  std::vector<std::uint64_t> uncovered_;           ///< [32 M / 2048], bits of the witnesses
+  std::vector<PagedArray<std::uint64_t>> cover_;  ///< [M / 2048], each [N, 32]: what each covers
+  std::vector<std::uint64_t> uncovered_;          ///< [32 M / 2048], bits of the witnesses
 };
 
 }  // namespace ecseq::compress

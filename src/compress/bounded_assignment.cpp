@@ -278,7 +278,7 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   // as much. Two scores count twice each in squared distances; the rest is for the sums here.
   rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
   norms_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk), 0.0F);
-  bounds_ = Pages(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_) * sizeof(float));
+  bounds_ = PagedArray<float>(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_));
   const Matrix<float> apart = distances_to_panels();
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
     std::array<float, kChunk> radius;

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "ecseq/core/matrix.hpp"
-#include "ecseq/core/pages.hpp"
+#include "ecseq/core/paged_array.hpp"
 #include "ecseq/kernels/dense.hpp"
 
 namespace ecseq::compress {
@@ -36,7 +36,7 @@ class BoundedAssignment {
  private:
   class Chunk;
 
-  float* bounds() const { return reinterpret_cast<float*>(bounds_.data()); }
+  float* bounds() { return bounds_.data(); }
   void assign_first(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
                     float* distances);
   void start(MatrixView<float> centroids);
@@ -60,7 +60,7 @@ class BoundedAssignment {
   std::vector<std::int32_t> own_;   ///< [N] place of the row's centroid; -1 = none yet
   /// [chunks, panels, rows of a chunk] bound + drift_ at its time. All of it is read each time, and
   /// in small pages each of them would have to be looked up.
-  Pages bounds_;
+  PagedArray<float> bounds_;
   std::vector<Index> computed_;  ///< [chunks] pairs of the last call
 };
 

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "ecseq/core/cache_line.hpp"
+#include "ecseq/core/paged_array.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/graph/normalized_adjacency.hpp"
@@ -23,6 +25,8 @@ class Marks {
     std::fill(last_.begin(), last_.end(), 0);
     visit_ = 1;
   }
+  /// Brings the node's mark nearer.
+  void fetch(Index node) const { fetch_line(last_.data() + node); }
   bool first_time(Index node) {
     return std::exchange(last_[static_cast<std::size_t>(node)], visit_) != visit_;
   }
@@ -37,8 +41,14 @@ template <class Body>
 void visit_influenced(const graph::NormalizedAdjacency& adjacency, Index v, Marks& marks,
                       const Body& body) {
   marks.clear();
-  for (const Index between : adjacency.columns_of(v)) {
-    for (const Index u : adjacency.columns_of(between)) {
+  const auto near = adjacency.columns_of(v);
+  for (std::size_t e = 0; e < near.size(); ++e) {
+    // What the next ones need lies anywhere.
+    if (e + 2 < near.size()) fetch_line(adjacency.columns_of(near[e + 2]).data());
+    if (e + 1 < near.size()) {
+      for (const Index u : adjacency.columns_of(near[e + 1])) marks.fetch(u);
+    }
+    for (const Index u : adjacency.columns_of(near[e])) {
       if (marks.first_time(u)) body(u);
     }
   }
@@ -53,12 +63,12 @@ inline constexpr Index kFoldWidth = 256 / static_cast<Index>(sizeof(T));
 /// rows: [N, kFoldWidth]; scratch: anything.
 template <class T, class Fold>
 void fold_influenced(const graph::NormalizedAdjacency& adjacency, const Fold& fold, int threads,
-                     const ProgressCallback& progress, std::vector<T>& rows,
-                     std::vector<T>& scratch) {
+                     const ProgressCallback& progress, PagedArray<T>& rows,
+                     PagedArray<T>& scratch) {
   constexpr Index kChunk = 512, kRound = 32 * kChunk, kWidth = kFoldWidth<T>;
   constexpr std::size_t kAhead = 4;  // rows whose place is unknown to the processor until then
   const Index n = adjacency.size();
-  scratch.resize(rows.size());
+  if (scratch.size() != rows.size()) scratch = PagedArray<T>(rows.size());
   for (int hop = 0; hop < 2; ++hop) {
     for (Index first = 0; first < n; first += kRound) {
       report(progress, {"compress", first, n, "influence"});
@@ -79,7 +89,7 @@ void fold_influenced(const graph::NormalizedAdjacency& adjacency, const Fold& fo
         }
       });
     }
-    rows.swap(scratch);
+    std::swap(rows, scratch);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <utility>
 
 #include "ecseq/core/parallel.hpp"
@@ -10,19 +11,23 @@
 namespace ecseq::compress {
 namespace {
 
-constexpr Index kRows = 256;                 // a task
-constexpr Index kRound = 64 * kRows;         // between two reports of progress
-constexpr Index kBlock = kFoldWidth<float>;  // witnesses whose distances are folded at a time
-constexpr std::size_t kAhead = 3;            // blocks
+using Distance = std::uint16_t;  // in steps of the scale / kFarthest
+constexpr Distance kFarthest = 65'535;
 
-/// Distances of x from kBlock points, divided by the scale, at most 1. In explicit vectors: the
-/// bits of an expression depend on where its result lies in memory. points: [h, kBlock]; x: [h];
-/// out: [kBlock]
+constexpr Index kRows = 256;                    // a task
+constexpr Index kRound = 64 * kRows;            // between two reports of progress
+constexpr Index kBlock = kFoldWidth<Distance>;  // witnesses whose distances are folded at a time
+constexpr std::size_t kAhead = 3;               // blocks
+
+/// Distances of x from kBlock points. In explicit vectors: the bits of an expression depend on
+/// where its result lies in memory. points: [h, kBlock]; x: [h]; inverse_scale: 1 / scale; out:
+/// [kBlock]
 void scaled_distances(const Matrix<float>& points, const float* x, float inverse_scale,
-                      float* out) {
+                      Distance* out) {
   using kernels::Vec;
   constexpr Index kLanes = kernels::kLanes<float>;
   static_assert(kBlock % kLanes == 0);
+  float squares[kBlock];
   for (Index w = 0; w < kBlock; w += kLanes) {
     Vec<float> sum{};
     for (Index k = 0; k < points.rows(); ++k) {
@@ -30,9 +35,12 @@ void scaled_distances(const Matrix<float>& points, const float* x, float inverse
           kernels::load(points.row(k).data() + w) - kernels::broadcast(x[k]);
       sum = kernels::fma(difference, difference, sum);
     }
-    kernels::store(out + w, sum);
+    kernels::store(squares + w, sum);
   }
-  for (Index w = 0; w < kBlock; ++w) out[w] = std::min(1.0F, std::sqrt(out[w]) * inverse_scale);
+  for (Index w = 0; w < kBlock; ++w) {
+    const float distance = std::min(1.0F, std::sqrt(squares[w]) * inverse_scale);
+    out[w] = static_cast<Distance>(distance * kFarthest + 0.5F);
+  }
 }
 
 }  // namespace
@@ -43,33 +51,33 @@ NearestInfluenced::NearestInfluenced(const graph::NormalizedAdjacency& adjacency
                                      const ProgressCallback& progress)
     : adjacency_(adjacency),
       n_witnesses_(static_cast<double>(witnesses.size())),
-      nearest_(witnesses.size(), 1.0F),
+      nearest_(witnesses.size(), kFarthest),
       reached_(static_cast<std::size_t>(smooth.rows())),
       fresh_(reached_.size()),
       marks_(smooth.rows()) {
   const Index n = smooth.rows();
   const auto inverse = static_cast<float>(scale > 0.0 ? 1.0 / scale : 0.0);
   const auto m = static_cast<Index>(witnesses.size());
-  std::vector<float> scratch;
+  PagedArray<Distance> scratch;
   for (Index begin = 0; begin < m; begin += kBlock) {
     const Index width = std::min(kBlock, m - begin);
     const std::vector<Index> part(witnesses.begin() + begin, witnesses.begin() + begin + width);
     Matrix<float> points = Matrix<float>::Zero(smooth.cols(), kBlock);
     points.leftCols(width) = take_rows<float>(smooth, part).transpose();
-    std::vector<float> block(static_cast<std::size_t>(n * kBlock));
+    PagedArray<Distance> block(static_cast<std::size_t>(n * kBlock));
     for (Index first = 0; first < n; first += kRound) {
       report(progress, {"compress", begin, m, "distances"});
       parallel_chunks(std::min(kRound, n - first), kRows, threads, [&](Index from, Index to) {
         for (Index i = first + from; i < first + to; ++i) {
-          float* const out = block.data() + i * kBlock;
+          Distance* const out = block.data() + i * kBlock;
           scaled_distances(points, smooth.row(i).data(), inverse, out);
-          std::fill(out + width, out + kBlock, 0.0F);
+          std::fill(out + width, out + kBlock, Distance{0});
         }
       });
     }
     fold_influenced(
-        adjacency, [](float& least, float d) { least = std::min(least, d); }, threads, progress,
-        block, scratch);
+        adjacency, [](Distance& least, Distance d) { least = std::min(least, d); }, threads,
+        progress, block, scratch);
     distance_.push_back(std::move(block));
   }
   nearest_.resize(distance_.size() * kBlock);
@@ -87,28 +95,24 @@ NearestInfluenced::NearestInfluenced(const graph::NormalizedAdjacency& adjacency
 }
 
 double NearestInfluenced::gain(Index v) const {
-  double nearer = 0.0;
+  std::uint64_t nearer = 0;
   for (std::size_t block = 0; block < distance_.size(); ++block) {
-    const float* const distance = distance_[block].data() + v * kBlock;
-    const float* const nearest = nearest_.data() + block * kBlock;
+    const Distance* const distance = distance_[block].data() + v * kBlock;
+    const Distance* const nearest = nearest_.data() + block * kBlock;
     // Of each block a few lines, far from the last: asked for before their turn.
     const std::size_t soon = std::min(block + kAhead, distance_.size() - 1);
     for (Index w = 0; w < kBlock; w += kBlock / 4) {
       __builtin_prefetch(distance_[soon].data() + v * kBlock + w);
     }
-    // In parts, which the compiler may add up side by side.
-    constexpr Index kParts = 16;
-    double parts[kParts] = {};
-    for (Index w = 0; w < kBlock; w += kParts) {
-      for (Index p = 0; p < kParts; ++p) {
-        parts[p] += std::max(0.0F, nearest[w + p] - distance[w + p]);
-      }
+    std::uint32_t sum = 0;
+    for (Index w = 0; w < kBlock; ++w) {
+      sum += static_cast<std::uint32_t>(std::max(nearest[w], distance[w]) - distance[w]);
     }
-    for (const double part : parts) nearer += part;
+    nearer += sum;
   }
   return static_cast<double>(fresh_[static_cast<std::size_t>(v)]) /
              static_cast<double>(reached_.size()) +
-         nearer / n_witnesses_;
+         static_cast<double>(nearer) / kFarthest / n_witnesses_;
 }
 
 double NearestInfluenced::choose(Index v) {
@@ -123,8 +127,8 @@ double NearestInfluenced::choose(Index v) {
                      [&](Index w) { --fresh_[static_cast<std::size_t>(w)]; });
   }
   for (std::size_t block = 0; block < distance_.size(); ++block) {
-    const float* const distance = distance_[block].data() + v * kBlock;
-    float* const nearest = nearest_.data() + block * kBlock;
+    const Distance* const distance = distance_[block].data() + v * kBlock;
+    Distance* const nearest = nearest_.data() + block * kBlock;
     for (Index w = 0; w < kBlock; ++w) nearest[w] = std::min(nearest[w], distance[w]);
   }
   return added;

@@ -33,12 +33,6 @@ NormalizedAdjacency::NormalizedAdjacency(const SparseGraph& graph) {
   }
 }
 
-std::span<const std::int32_t> NormalizedAdjacency::columns_of(Index i) const {
-  const Index begin = offsets_[static_cast<std::size_t>(i)];
-  const Index end = offsets_[static_cast<std::size_t>(i) + 1];
-  return {columns_.data() + begin, static_cast<std::size_t>(end - begin)};
-}
-
 void NormalizedAdjacency::propagate(const Matrix<float>& x, float own, float share, int threads,
                                     Matrix<float>& out) const {
   out.resize(x.rows(), x.cols());

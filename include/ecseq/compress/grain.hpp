@@ -47,9 +47,9 @@ struct GrainResult {
 ///
 /// The sums over nodes v are counted on M witnesses: all nodes up to max_witnesses, exactly, and of
 /// more nodes a random sample. A gain of g nodes then has a standard error of at most
-/// sqrt(N g / M) ("nearest" counts influence exactly). Where each choice gains at least a times the
-/// most, the set has at least 1 - e^-a of the best value (Goundan and Schulz, 2007). Memory
-/// N M / 8 bytes for balls, 4 N M for distances.
+/// sqrt(N g / M) ("nearest" counts influence exactly, and rounds d to 1 / 65,535). Where each
+/// choice gains at least a times the most, the set has at least 1 - e^-a of the best value (Goundan
+/// and Schulz, 2007). Memory N M / 8 bytes for balls, 2 N M for distances.
 ///
 /// x: [N, h], finite, one row per node; labels: [N, channels]. Time O(N M h), and O(N h) for each
 /// node that the chosen ones influence if balls are sampled; no more where balls are large. Throws

@@ -17,7 +17,11 @@ class NormalizedAdjacency {
 
   Index size() const { return static_cast<Index>(offsets_.size()) - 1; }
   /// The columns of row i, increasing, i among them.
-  std::span<const std::int32_t> columns_of(Index i) const;
+  std::span<const std::int32_t> columns_of(Index i) const {
+    const Index begin = offsets_[static_cast<std::size_t>(i)];
+    const Index end = offsets_[static_cast<std::size_t>(i) + 1];
+    return {columns_.data() + begin, static_cast<std::size_t>(end - begin)};
+  }
 
   /// out = own x + share A_hat x; each element in the order of the columns, whatever the number of
   /// threads. x, out: [nodes, h], not the same matrix.
