@@ -1,8 +1,12 @@
 #include "ecseq/compress/coarsening.hpp"
 
-#include <numeric>
+#include <algorithm>
+#include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "coarsening_levels.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
@@ -12,10 +16,10 @@
 namespace ecseq::compress {
 namespace {
 
-std::string shortfall(Index nodes, Index reached, const graph::SparseGraph& last,
-                      const CoarseningOptions& options) {
+/// Why there are not as many representatives as asked for; of the last level the nodes and edges.
+std::string shortfall(Index nodes, Index edges, Index reached, const CoarseningOptions& options) {
   if (nodes > options.n_representatives) {
-    if (last.n_edges() == 0) {
+    if (edges == 0) {
       return "the graph has " + std::to_string(nodes) +
              " connected components, and coarsening merges only what is connected";
     }
@@ -29,6 +33,42 @@ std::string shortfall(Index nodes, Index reached, const graph::SparseGraph& last
   return "";
 }
 
+/// The clusters of the rows and their vectors: of each level the plain means of the level before.
+/// Followed from the last level back, each row is found to count for one over the product of the
+/// sizes of the sets that it was merged into.
+Grouping group_rows(MatrixView<float> x, const std::vector<std::vector<Index>>& parents) {
+  Index nodes = x.rows;
+  if (!parents.empty()) {
+    nodes = 1 + *std::max_element(parents.back().begin(), parents.back().end());
+  }
+  struct Place {
+    std::int64_t cluster;
+    double weight;
+  };
+  std::vector<Place> places(static_cast<std::size_t>(nodes));
+  for (Index i = 0; i < nodes; ++i) places[static_cast<std::size_t>(i)] = {i, 1.0};
+  for (auto parent = parents.rbegin(); parent != parents.rend(); ++parent) {
+    std::vector<Index> sizes(places.size(), 0);
+    for (const Index group : *parent) ++sizes[static_cast<std::size_t>(group)];
+    std::vector<Place> before;
+    before.reserve(parent->size());
+    for (const Index group : *parent) {
+      const auto at = static_cast<std::size_t>(group);
+      before.push_back({places[at].cluster, places[at].weight / static_cast<double>(sizes[at])});
+    }
+    places = std::move(before);
+  }
+  Grouping groups;
+  Matrix<double> vectors = Matrix<double>::Zero(nodes, x.cols);
+  for (Index i = 0; i < x.rows; ++i) {
+    const Place& place = places[static_cast<std::size_t>(i)];
+    groups.cluster.push_back(place.cluster);
+    vectors.row(place.cluster) += place.weight * x.eigen().row(i).cast<double>();
+  }
+  groups.vectors = vectors.cast<float>();
+  return groups;
+}
+
 }  // namespace
 
 Compression coarsen(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
@@ -39,25 +79,22 @@ Compression coarsen(MatrixView<float> x, MatrixView<float> labels, const graph::
                           std::to_string(x.rows) + " rows of X and " + std::to_string(labels.rows) +
                           " of labels");
   }
-  const std::vector<CoarseningLevel> levels = coarsening_levels(graph, options, progress);
-
-  Grouping groups;
-  groups.cluster.resize(static_cast<std::size_t>(x.rows));
-  std::iota(groups.cluster.begin(), groups.cluster.end(), std::int64_t{0});
-  Matrix<double> vectors = x.eigen().cast<double>();
-  for (const CoarseningLevel& level : levels) {
-    for (auto& node : groups.cluster) node = level.parent[static_cast<std::size_t>(node)];
-    vectors = graph::average_rows(vectors, graph::members_of(level.parent, level.graph.size()),
-                                  resolve_threads(options.num_threads));
-  }
-  const Index nodes = vectors.rows();
-  groups.vectors = vectors.cast<float>();
+  std::vector<std::vector<Index>> parents;
+  Index edges = graph.n_edges();
+  visit_levels(
+      graph, options,
+      [&](std::vector<Index> parent, const graph::SparseGraph& coarse, double) {
+        parents.push_back(std::move(parent));
+        edges = coarse.n_edges();
+      },
+      progress);
+  const Grouping groups = group_rows(x, parents);
+  const Index nodes = groups.vectors.rows();
   Compression out = represent_grouping(x, labels, groups, options.n_cases, options.num_threads);
 
-  out.report.iterations = static_cast<int>(levels.size());
+  out.report.iterations = static_cast<int>(parents.size());
   out.report.requested = options.n_representatives;
-  out.report.note = shortfall(nodes, out.representatives.size(),
-                              levels.empty() ? graph : levels.back().graph, options);
+  out.report.note = shortfall(nodes, edges, out.representatives.size(), options);
   out.report.seconds = stopwatch.seconds();
   return out;
 }

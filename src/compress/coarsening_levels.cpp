@@ -1,13 +1,16 @@
+#include "coarsening_levels.hpp"
+
 #include <Eigen/Eigenvalues>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "coarsening_kron.hpp"
 #include "coarsening_proximity.hpp"
 #include "coarsening_sets.hpp"
-#include "ecseq/compress/coarsening.hpp"
 #include "ecseq/compress/coarsening_cost.hpp"
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
@@ -80,8 +83,7 @@ class Coarsener {
         threads_(resolve_threads(options.num_threads)),
         variation_(options.method.starts_with("variation")) {}
 
-  std::vector<CoarseningLevel> run(const graph::SparseGraph& graph) {
-    std::vector<CoarseningLevel> levels;
+  void run(const graph::SparseGraph& graph, const LevelVisitor& visit) {
     const graph::SparseGraph* current = &graph;
     if (variation_ && graph.size() > options_.n_representatives) {
       target_ = spectral_target(graph::Laplacian(graph), options_, progress_);
@@ -90,31 +92,27 @@ class Coarsener {
     for (int l = 0; l < options_.max_levels && current->size() > options_.n_representatives; ++l) {
       report(progress_, {"compress", graph.size() - current->size(), wanted,
                          "level " + std::to_string(l + 1)});
-      const ContractionSets sets = contraction_sets(*current);
+      ContractionSets sets = contraction_sets(*current);
       if (sets.n_groups == current->size()) break;  // no edge is left
-      CoarseningLevel level;
-      level.graph = graph::contract(*current, sets.parent, sets.n_groups, threads_);
-      level.sigma = std::sqrt(sets.variation);
+      graph::SparseGraph& coarse = graphs_[static_cast<std::size_t>(l % 2)];
+      graph::contract(*current, sets.parent, sets.n_groups, threads_, coarse);
       if (variation_) {
-        target_ = next_target(graph::Laplacian(level.graph), target_,
+        target_ = next_target(graph::Laplacian(coarse), target_,
                               graph::members_of(sets.parent, sets.n_groups), threads_);
       }
-      level.parent = sets.parent;
-      levels.push_back(std::move(level));
-      current = &levels.back().graph;
+      visit(std::move(sets.parent), coarse, std::sqrt(sets.variation));
+      current = &coarse;
     }
-    return levels;
   }
 
  private:
-  ContractionSets contraction_sets(const graph::SparseGraph& graph) const {
+  ContractionSets contraction_sets(const graph::SparseGraph& graph) {
     const graph::Laplacian laplacian(graph);
     const Index budget = graph.size() - options_.n_representatives;
     if (!variation_) {
-      ContractionSets sets = match_edges(
-          graph.size(),
-          proximity_edges(laplacian, options_.method, options_.seed, threads_, progress_), budget,
-          threads_, progress_);
+      proximity_edges(laplacian, options_.method, options_.seed, threads_, progress_, edges_);
+      ContractionSets sets =
+          match_edges(graph.size(), edges_, scratch_, budget, threads_, progress_);
       sets.variation = 0.0;  // these costs bound nothing
       return sets;
     }
@@ -131,12 +129,13 @@ class Coarsener {
     return match_variation_edges(laplacian, budget);
   }
 
-  ContractionSets match_variation_edges(const graph::Laplacian& laplacian, Index budget) const {
-    std::vector<CandidateEdge> edges = priced_edges(
+  ContractionSets match_variation_edges(const graph::Laplacian& laplacian, Index budget) {
+    price_edges(
         laplacian.graph(), threads_,
-        [&](Index i, Index j) { return variation_edge_cost(laplacian.degrees(), target_, i, j); });
+        [&](Index i, Index j) { return variation_edge_cost(laplacian.degrees(), target_, i, j); },
+        edges_);
     ContractionSets sets =
-        match_edges(laplacian.size(), std::move(edges), budget, threads_, progress_);
+        match_edges(laplacian.size(), edges_, scratch_, budget, threads_, progress_);
     if (sets.joined) sets.variation = variation_of(laplacian, sets);
     return sets;
   }
@@ -160,16 +159,34 @@ class Coarsener {
   int threads_;
   bool variation_;
   Matrix<double> target_;  // A, [nodes, k]
+  // Memory that the levels use in turn: fresh pages cost more than what is written to them.
+  std::array<graph::SparseGraph, 2> graphs_;
+  std::vector<CandidateEdge> edges_;
+  PagedArray<CandidateEdge> scratch_;
 };
 
 }  // namespace
 
+void visit_levels(const graph::SparseGraph& graph, const CoarseningOptions& options,
+                  const LevelVisitor& visit, const ProgressCallback& progress) {
+  check(graph, options);
+  if (options.method != "kron") return Coarsener(options, progress).run(graph, visit);
+  for (CoarseningLevel& level : kron_levels(graph, options, progress)) {
+    visit(std::move(level.parent), level.graph, level.sigma);
+  }
+}
+
 std::vector<CoarseningLevel> coarsening_levels(const graph::SparseGraph& graph,
                                                const CoarseningOptions& options,
                                                const ProgressCallback& progress) {
-  check(graph, options);
-  if (options.method == "kron") return kron_levels(graph, options, progress);
-  return Coarsener(options, progress).run(graph);
+  std::vector<CoarseningLevel> levels;
+  visit_levels(
+      graph, options,
+      [&](std::vector<Index> parent, const graph::SparseGraph& coarse, double sigma) {
+        levels.push_back({std::move(parent), coarse, sigma});
+      },
+      progress);
+  return levels;
 }
 
 }  // namespace ecseq::compress

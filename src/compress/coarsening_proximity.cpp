@@ -65,9 +65,10 @@ Matrix<double> relax_gauss_seidel(const graph::Laplacian& laplacian, Matrix<doub
   return x;
 }
 
-std::vector<CandidateEdge> heavy_edges(const graph::Laplacian& laplacian) {
+void heavy_edges(const graph::Laplacian& laplacian, std::vector<CandidateEdge>& edges) {
   const auto& degrees = laplacian.degrees();
-  std::vector<CandidateEdge> edges;
+  edges.clear();
+  edges.reserve(static_cast<std::size_t>(laplacian.graph().n_edges()));
   for (Index i = 0; i < laplacian.size(); ++i) {
     const auto neighbors = laplacian.graph().neighbors_of(i);
     const auto weights = laplacian.graph().weights_of(i);
@@ -79,27 +80,30 @@ std::vector<CandidateEdge> heavy_edges(const graph::Laplacian& laplacian) {
       edges.push_back({-weights[e] / larger, static_cast<std::int32_t>(i), neighbors[e]});
     }
   }
-  return edges;
 }
 
 }  // namespace
 
-std::vector<CandidateEdge> proximity_edges(const graph::Laplacian& laplacian,
-                                           const std::string& method, std::uint64_t seed,
-                                           int threads, const ProgressCallback& progress) {
-  if (method == "heavy_edge") return heavy_edges(laplacian);
+void proximity_edges(const graph::Laplacian& laplacian, const std::string& method,
+                     std::uint64_t seed, int threads, const ProgressCallback& progress,
+                     std::vector<CandidateEdge>& edges) {
+  if (method == "heavy_edge") return heavy_edges(laplacian, edges);
   Matrix<double> x = random_vectors(laplacian.size(), seed);
   if (method == "algebraic_jc") {
     x = relax_jacobi(laplacian, std::move(x), threads, progress);
-    return priced_edges(laplacian.graph(), threads,
-                        [&](Index i, Index j) { return (x.row(i) - x.row(j)).norm(); });
+    return price_edges(
+        laplacian.graph(), threads, [&](Index i, Index j) { return (x.row(i) - x.row(j)).norm(); },
+        edges);
   }
   x = relax_gauss_seidel(laplacian, std::move(x), progress);
-  return priced_edges(laplacian.graph(), threads, [&](Index i, Index j) {
-    // <x_i, x_j>^2 / (||x_i||^2 ||x_j||^2)
-    const double product = x.row(i).dot(x.row(j));
-    return -product * product / (x.row(i).squaredNorm() * x.row(j).squaredNorm());
-  });
+  price_edges(
+      laplacian.graph(), threads,
+      [&](Index i, Index j) {
+        // <x_i, x_j>^2 / (||x_i||^2 ||x_j||^2)
+        const double product = x.row(i).dot(x.row(j));
+        return -product * product / (x.row(i).squaredNorm() * x.row(j).squaredNorm());
+      },
+      edges);
 }
 
 }  // namespace ecseq::compress

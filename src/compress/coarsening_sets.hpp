@@ -6,6 +6,7 @@
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/graph/sparse_graph.hpp"
+#include "sort_edges.hpp"
 
 namespace ecseq::compress {
 
@@ -52,37 +53,31 @@ class Contraction {
   bool joined_ = false;
 };
 
-/// The edge from i to j, i < j.
-struct CandidateEdge {
-  double cost;
-  std::int32_t i;
-  std::int32_t j;
-};
-
 /// Every edge of a graph once, in the order of (i, j), without costs.
-std::vector<CandidateEdge> edges_of(const graph::SparseGraph& graph);
+void list_edges(const graph::SparseGraph& graph, std::vector<CandidateEdge>& edges);
 
 /// The same at cost(i, j).
 template <class Cost>
-std::vector<CandidateEdge> priced_edges(const graph::SparseGraph& graph, int threads,
-                                        const Cost& cost) {
+void price_edges(const graph::SparseGraph& graph, int threads, const Cost& cost,
+                 std::vector<CandidateEdge>& edges) {
   constexpr Index kChunk = 4096;
-  std::vector<CandidateEdge> edges = edges_of(graph);
+  list_edges(graph, edges);
   parallel_chunks(static_cast<Index>(edges.size()), kChunk, threads, [&](Index begin, Index end) {
     for (Index e = begin; e < end; ++e) {
       CandidateEdge& edge = edges[static_cast<std::size_t>(e)];
       edge.cost = cost(edge.i, edge.j);
     }
   });
-  return edges;
 }
 
 /// Greedy matching: the cheapest edge whose ends are free, until the budget is spent; ties go to
 /// the lower nodes, by whom the edges must be in order. Where a hub holds the graph together few
 /// ends are free at a time: a matching of less than a tenth of the budget is filled up to that by
-/// free nodes that join a neighbour's set, cheapest edge first.
-ContractionSets match_edges(Index nodes, std::vector<CandidateEdge> edges, Index budget,
-                            int threads, const ProgressCallback& progress);
+/// free nodes that join a neighbour's set, cheapest edge first. The edges are sorted; scratch: see
+/// sort_edges.
+ContractionSets match_edges(Index nodes, std::vector<CandidateEdge>& edges,
+                            PagedArray<CandidateEdge>& scratch, Index budget, int threads,
+                            const ProgressCallback& progress);
 
 /// The cheapest neighbourhoods (a node with its neighbours) by local variation. One that lost
 /// members to a cheaper set is priced again without them; one that lost its centre is given up,

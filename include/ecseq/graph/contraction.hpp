@@ -20,8 +20,9 @@ Members members_of(const std::vector<Index>& parent, Index n_groups);
 /// between their members; edges within a group vanish. Its Laplacian is C^T L C with the indicator
 /// matrix C of the groups (Loukas, JMLR 2019, section 2). parent: [nodes], 0 .. n_groups - 1.
 /// The same bits for every thread count and every numbering of the nodes.
-SparseGraph contract(const SparseGraph& graph, const std::vector<Index>& parent, Index n_groups,
-                     int threads);
+/// out: another graph than `graph`, whose memory is used again.
+void contract(const SparseGraph& graph, const std::vector<Index>& parent, Index n_groups,
+              int threads, SparseGraph& out);
 
 /// Plain mean of the members' rows, [groups, columns]: Loukas's coarsening operator P x.
 Matrix<double> average_rows(const Matrix<double>& x, const Members& members, int threads);
