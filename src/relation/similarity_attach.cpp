@@ -151,12 +151,19 @@ void SimilarityRelation::nearest(MatrixView<float> x, Neighbours* out, Arena& me
   auto* const index = memory.take<std::int64_t>(x.rows * k);
   float* const weight = memory.take<float>(x.rows * padded);
   for (Index i = 0; i < x.rows; ++i) scaler_.apply(x.row(i), scaled + i * h);
-  kernels::multiply(points_, scaled, h, x.rows, scores);
+  // Several rows share what they read of the points, one alone waits for it.
+  if (x.rows > 1) kernels::multiply(points_, scaled, h, x.rows, scores);
   for (Index i = 0; i < x.rows; ++i) {
     out[i] = {index + i * k, weight + i * padded, k};
     float* const of_row = weight + i * padded;
-    kernels::select_top(scores + i * points_.padded(), points_.padded(), k, of_row, index + i * k);
     const float squared = kernels::squared_norm(scaled + i * h, h);
+    if (x.rows > 1) {
+      kernels::select_top(scores + i * points_.padded(), points_.padded(), k, of_row,
+                          index + i * k);
+    } else {
+      kernels::select_nearest(scaled_vectors_, points_, coarse_points_, scaled, std::sqrt(squared),
+                              k, scores, of_row, index);
+    }
     for (Index j = 0; j < k; ++j) of_row[j] = std::max(0.0f, squared - 2.0f * of_row[j]);
     weigh(of_row, k);
   }

@@ -157,6 +157,7 @@ void SimilarityRelation::index() {
   const auto channels = static_cast<Index>(prior_.size());
   scaled_vectors_ = scaler_.apply(representatives_.vectors);
   points_ = kernels::pack_points(scaled_vectors_);
+  coarse_points_ = kernels::coarse_points_if_many(scaled_vectors_, points_);
   if (options_.attach != "knn") {
     Matrix<float> unit = representatives_.vectors;
     for (Index j = 0; j < k; ++j) {

@@ -222,6 +222,53 @@ ECSEQ_INLINE Index keep_reaching(const float* scores, Vec<float> threshold, std:
   return __builtin_popcount(lanes);
 }
 
+/// Scores that may be among the highest, in the order of their places.
+struct TopCandidates {
+  Index count = 0;
+  // Whole vectors are stored at the end of what was found so far.
+  alignas(kVectorBytes) float scores[kCandidates + kLanes<float>];
+  std::int32_t places[kCandidates + kLanes<float>];
+
+  /// Takes those of all[0 .. padded) that are not below the threshold. False: they are too many.
+  bool take(const float* all, Index padded, float threshold) {
+    constexpr Index kWidth = kLanes<float>;
+    count = 0;
+    for (Index p = 0; p < padded; p += kWidth) {
+      if (count > kCandidates - kWidth) return false;
+      count += keep_reaching(all + p, broadcast(threshold), static_cast<std::int32_t>(p),
+                             scores + count, places + count);
+    }
+    return true;
+  }
+
+  /// The k highest, highest first, the earlier one on ties. k: at most count.
+  void rank(Index k, float* top, std::int64_t* index) {
+    constexpr Index kWidth = kLanes<float>;
+    for (Index i = count; i % kWidth != 0; ++i) scores[i] = std::numeric_limits<float>::lowest();
+    float ordered[kCandidates];
+    std::int32_t place[kCandidates];
+    for (Index i = 0; i < count; ++i) {
+      const Vec<float> one = broadcast(scores[i]);
+      int before = 0;
+      for (Index j = 0; j < count; j += kWidth) {
+        const Vec<float> others = load(scores + j);
+        const unsigned higher = greater_lanes(others, one);
+        const unsigned alike = ~(higher | greater_lanes(one, others));
+        const unsigned earlier = i >= j + kWidth ? ~0U
+                                 : i <= j        ? 0U
+                                                 : (1U << static_cast<unsigned>(i - j)) - 1;
+        before += __builtin_popcount((higher | (alike & earlier)) & ((1U << kWidth) - 1));
+      }
+      ordered[before] = scores[i];
+      place[before] = places[i];
+    }
+    for (Index j = 0; j < k; ++j) {
+      top[j] = ordered[j];
+      index[j] = place[j];
+    }
+  }
+};
+
 }  // namespace detail
 
 /// The k highest of scores[0 .. padded), highest first, lower index first on ties. k >= 1 and at
@@ -232,42 +279,12 @@ ECSEQ_INLINE Index keep_reaching(const float* scores, Vec<float> threshold, std:
 /// and then how many of them are higher than each.
 inline void select_top(const float* scores, Index padded, Index k, float* top,
                        std::int64_t* index) {
-  constexpr Index kWidth = kLanes<float>;
-  if (k > detail::kMaxima * kWidth) return detail::insert_top(scores, padded, k, top, index);
-  const Vec<float> threshold = broadcast(detail::top_threshold(scores, padded, k));
-  // Whole vectors are stored at the end of what was found so far.
-  alignas(kVectorBytes) float found[detail::kCandidates + kWidth];
-  std::int32_t at[detail::kCandidates + kWidth];
-  Index count = 0;
-  for (Index p = 0; p < padded; p += kWidth) {
-    if (count > detail::kCandidates - kWidth) {
-      return detail::insert_top(scores, padded, k, top, index);
-    }
-    count += detail::keep_reaching(scores + p, threshold, static_cast<std::int32_t>(p),
-                                   found + count, at + count);
+  detail::TopCandidates candidates;
+  if (k > detail::kMaxima * kLanes<float> ||
+      !candidates.take(scores, padded, detail::top_threshold(scores, padded, k))) {
+    return detail::insert_top(scores, padded, k, top, index);
   }
-  for (Index i = count; i % kWidth != 0; ++i) found[i] = std::numeric_limits<float>::lowest();
-  float ordered[detail::kCandidates];
-  std::int32_t place[detail::kCandidates];
-  for (Index i = 0; i < count; ++i) {
-    const Vec<float> one = broadcast(found[i]);
-    int before = 0;
-    for (Index j = 0; j < count; j += kWidth) {
-      const Vec<float> others = load(found + j);
-      const unsigned higher = greater_lanes(others, one);
-      const unsigned alike = ~(higher | greater_lanes(one, others));
-      const unsigned earlier = i >= j + kWidth ? ~0U
-                               : i <= j        ? 0U
-                                               : (1U << static_cast<unsigned>(i - j)) - 1;
-      before += __builtin_popcount((higher | (alike & earlier)) & ((1U << kWidth) - 1));
-    }
-    ordered[before] = found[i];
-    place[before] = at[i];
-  }
-  for (Index j = 0; j < k; ++j) {
-    top[j] = ordered[j];
-    index[j] = place[j];
-  }
+  candidates.rank(k, top, index);
 }
 
 /// The k nearest points of each row, nearest first. x: [rows, d]; index, distances: [rows, k],

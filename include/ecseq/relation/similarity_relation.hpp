@@ -11,7 +11,7 @@
 #include "ecseq/core/progress.hpp"
 #include "ecseq/core/targets.hpp"
 #include "ecseq/io/safetensors.hpp"
-#include "ecseq/kernels/nearest.hpp"
+#include "ecseq/kernels/coarse_points.hpp"
 #include "ecseq/nn/scaler.hpp"
 #include "ecseq/relation/attachments.hpp"
 #include "ecseq/relation/label_channels.hpp"
@@ -167,14 +167,15 @@ class SimilarityRelation {
   std::vector<std::int64_t> assignment_;  ///< of the training rows; not saved
 
   // Derived by index().
-  Matrix<float> scaled_vectors_;     ///< [K, h]
-  Matrix<float> nodes_;              ///< [K, n_features]
-  kernels::PackedDense points_;      ///< scaled vectors, for the nearest
-  kernels::PackedDense directions_;  ///< unit vectors, for cosines and correlations
-  Attachments among_;                ///< with edges_among
-  Matrix<double> spread_;            ///< [K, K], with label_spreading
-  Matrix<double> spread_sums_;       ///< [K, c]
-  std::vector<double> spread_mass_;  ///< [K]
+  Matrix<float> scaled_vectors_;         ///< [K, h]
+  Matrix<float> nodes_;                  ///< [K, n_features]
+  kernels::PackedDense points_;          ///< scaled vectors, for the nearest
+  kernels::CoarsePoints coarse_points_;  ///< the same, for the nearest of one row
+  kernels::PackedDense directions_;      ///< unit vectors, for cosines and correlations
+  Attachments among_;                    ///< with edges_among
+  Matrix<double> spread_;                ///< [K, K], with label_spreading
+  Matrix<double> spread_sums_;           ///< [K, c]
+  std::vector<double> spread_mass_;      ///< [K]
 };
 
 }  // namespace ecseq::relation

@@ -1,0 +1,98 @@
+#include "ecseq/kernels/coarse_points.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "ecseq/core/rng.hpp"
+
+namespace ecseq::kernels {
+namespace {
+
+Matrix<float> random_matrix(Index rows, Index cols, std::uint64_t seed, double scale = 1.0) {
+  Rng rng(seed);
+  Matrix<float> x(rows, cols);
+  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(scale * rng.normal());
+  return x;
+}
+
+/// The result is that of all numbers in full, to the bit.
+void expect_exact(const Matrix<float>& points, const Matrix<float>& x, Index k) {
+  const PackedDense packed = pack_points(points);
+  const CoarsePoints coarse(points, packed);
+  std::vector<float> scores(static_cast<std::size_t>(packed.padded())), top(scores), found(top);
+  std::vector<std::int64_t> index(top.size()), found_index(top.size());
+  for (Index i = 0; i < x.rows(); ++i) {
+    const float* const row = x.row(i).data();
+    multiply(packed, row, x.cols(), 1, scores.data());
+    select_top(scores.data(), packed.padded(), k, top.data(), index.data());
+    select_nearest(points, packed, coarse, row, std::sqrt(squared_norm(row, x.cols())), k,
+                   scores.data(), found.data(), found_index.data());
+    for (std::size_t j = 0; j < static_cast<std::size_t>(k); ++j) {
+      ASSERT_EQ(found[j], top[j]) << "row " << i << ", place " << j;
+      ASSERT_EQ(found_index[j], index[j]) << "row " << i << ", place " << j;
+    }
+  }
+}
+
+TEST(CoarsePoints, FindWhatAllBitsFind) {
+  for (const Index n : {1, 7, 64, 500, 1203}) {
+    for (const Index d : {1, 2, 15, 32, 33}) {
+      const Matrix<float> points = random_matrix(n, d, 1), x = random_matrix(50, d, 2);
+      for (const Index k : {Index{1}, Index{8}, Index{16}, Index{40}}) {
+        SCOPED_TRACE(std::to_string(n) + " x " + std::to_string(d) + ", " + std::to_string(k));
+        if (k <= n) expect_exact(points, x, k);
+      }
+    }
+  }
+}
+
+TEST(CoarsePoints, TellApartWhatTheirSixteenBitsDoNot) {
+  // Points that differ in the last bits only, some alike: all of them must be looked at again.
+  for (const double width : {0.0, 1e-6, 1e-4, 1e-2}) {
+    Matrix<float> points = random_matrix(600, 32, 3, width);
+    points.rowwise() += random_matrix(1, 32, 4, 3.0).row(0);
+    expect_exact(points, random_matrix(40, 32, 5), 8);
+    // The same among others.
+    Matrix<float> mixed = random_matrix(600, 32, 6);
+    mixed.topRows(30) = points.topRows(30);
+    expect_exact(mixed, points.topRows(40) + random_matrix(40, 32, 7, 0.1), 8);
+  }
+}
+
+TEST(CoarsePoints, AreAsFarFromTheScoreAsTheySay) {
+  for (const double scale : {1e-18, 1e-3, 1.0, 1e4, 1e12}) {
+    const Matrix<float> points = random_matrix(500, 31, 8, scale), x = random_matrix(50, 31, 9);
+    const PackedDense packed = pack_points(points);
+    const CoarsePoints coarse(points, packed);
+    std::vector<float> scores(static_cast<std::size_t>(packed.padded())), rough(scores);
+    for (Index i = 0; i < x.rows(); ++i) {
+      const float* const row = x.row(i).data();
+      multiply(packed, row, 31, 1, scores.data());
+      coarse_scores(coarse, packed, row, rough.data());
+      const float error = coarse.error(std::sqrt(squared_norm(row, 31)));
+      for (std::size_t j = 0; j < 500; ++j) ASSERT_LE(std::abs(rough[j] - scores[j]), error);
+    }
+  }
+}
+
+TEST(CoarsePoints, StandBackWhereNumbersAreTooLarge) {
+  Matrix<float> points = random_matrix(500, 32, 10);
+  points(3, 5) = std::numeric_limits<float>::max();
+  EXPECT_TRUE(CoarsePoints(points, pack_points(points)).empty());
+  expect_exact(points, random_matrix(20, 32, 11, 1e-3), 8);
+  // The row is so large that no score can be told from another.
+  expect_exact(random_matrix(500, 32, 12), random_matrix(20, 32, 13, 1e25), 8);
+}
+
+TEST(CoarsePoints, AreMadeOnlyWhereTheyPay) {
+  const Matrix<float> few = random_matrix(64, 32, 14), many = random_matrix(500, 32, 15);
+  EXPECT_TRUE(coarse_points_if_many(few, pack_points(few)).empty());
+  EXPECT_FALSE(coarse_points_if_many(many, pack_points(many)).empty());
+}
+
+}  // namespace
+}  // namespace ecseq::kernels
