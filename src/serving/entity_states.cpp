@@ -7,7 +7,6 @@
 #include <limits>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <utility>
 
 #include "ecseq/core/cache_line.hpp"
@@ -16,7 +15,7 @@
 #include "ecseq/io/checksum.hpp"
 #include "ecseq/io/safetensors.hpp"
 #include "ecseq/relation/entity_set.hpp"
-#include "pending_events.hpp"
+#include "waiting_events.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -27,35 +26,18 @@ using relation::kNoEntity;
 
 /// Part of one relation.
 struct alignas(kCacheLine) Shard {
-  explicit Shard(EntityMemory memory_) : memory(std::move(memory_)) {}
+  explicit Shard(EntityMemory memory_) : memory(std::move(memory_)) {
+    index.show(memory.index_place());
+  }
+  void observe(EntityKey key, double time) {
+    const std::lock_guard lock(mutex);
+    memory.observe(key, time, nullptr);
+    index.show(memory.index_place());
+  }
+
   mutable std::mutex mutex;
   EntityMemory memory;
-};
-
-/// Lets changes through, any number at a time; to stop all of them, new ones are held back first,
-/// so that a busy service cannot keep whoever wants to see it at rest waiting for ever.
-class Gate {
- public:
-  std::shared_lock<std::shared_mutex> pass() {
-    while (closing_.load(std::memory_order_acquire)) closing_.wait(true);
-    return std::shared_lock(mutex_);
-  }
-  template <class Look>
-  void at_rest(Look look) {
-    const std::lock_guard one(one_);
-    closing_.store(true);
-    {
-      const std::lock_guard lock(mutex_);
-      look();
-    }
-    closing_.store(false);
-    closing_.notify_all();
-  }
-
- private:
-  std::mutex one_;
-  std::shared_mutex mutex_;
-  std::atomic<bool> closing_{false};
+  TableHint index;
 };
 
 std::string prefix_of(std::size_t relation) { return "relation." + std::to_string(relation) + "."; }
@@ -75,7 +57,7 @@ struct EntityStates::Parts {
         target_mean(mean),
         target_std(std_deviation),
         configuration(configuration_of(memories, task_, mean, std_deviation)),
-        pending(options_.max_pending) {
+        waiting(options_.max_pending) {
     for (const EntityMemory& memory : memories) {
       for (EntityMemory& part : memory.split(static_cast<std::size_t>(options.shards),
                                              [&](EntityKey key) { return part_of(key); })) {
@@ -125,21 +107,10 @@ struct EntityStates::Parts {
       }
     }
   }
-  /// Each entity, by as many relations as there are. look(memory, key)
-  template <class Look>
-  void with_each_memory(EntityKeys entities, Look look) const {
-    for (std::size_t r = 0; r < std::min(entities.size(), relations()); ++r) {
-      for (const EntityKey key : entities[r]) {
-        const Shard& of = shard(r, key);
-        const std::lock_guard lock(of.mutex);
-        look(of.memory, key);
-      }
-    }
-  }
   void set_facts(std::size_t relation, std::span<const EntityKey> keys, double time, float* out,
                  Arena& scratch) const;
-  void write(io::TensorFile& file) const;
-  void read_pending(const io::TensorFile& file);
+  void write(const PendingEvents& pending, io::TensorFile& file) const;
+  void read_pending(const io::TensorFile& file, PendingEvents& pending);
 
   EntityStatesOptions options;
   Task task;
@@ -151,9 +122,7 @@ struct EntityStates::Parts {
   std::vector<std::int64_t> max_entities;      ///< by relation, of all its shards
   std::vector<std::unique_ptr<Shard>> shards;  ///< [relations, shards]
   std::atomic<double> latest_time{-std::numeric_limits<double>::infinity()};
-  Gate gate;
-  mutable std::mutex pending_mutex;
-  PendingEvents pending;
+  WaitingEvents waiting;
 };
 
 void EntityStates::Parts::check_event(double time, EntityKeys entities,
@@ -244,15 +213,22 @@ Index EntityStates::width(std::size_t relation) const {
 }
 
 void EntityStates::prefetch_index(std::uint64_t event_id, EntityKeys entities) const {
-  parts_->with_each_memory(
-      entities, [](const EntityMemory& memory, EntityKey key) { memory.prefetch_index(key); });
-  const std::lock_guard lock(parts_->pending_mutex);
-  parts_->pending.prefetch(event_id);
+  for (std::size_t r = 0; r < std::min(entities.size(), relations()); ++r) {
+    for (const EntityKey key : entities[r]) {
+      EntityMemory::prefetch_index(parts_->shard(r, key).index, key);
+    }
+  }
+  parts_->waiting.prefetch(event_id);
 }
 
 void EntityStates::prefetch(EntityKeys entities) const {
-  parts_->with_each_memory(
-      entities, [](const EntityMemory& memory, EntityKey key) { memory.prefetch_entity(key); });
+  for (std::size_t r = 0; r < std::min(entities.size(), relations()); ++r) {
+    for (const EntityKey key : entities[r]) {
+      const Shard& of = parts_->shard(r, key);
+      const std::lock_guard lock(of.mutex);
+      of.memory.prefetch_entity(key);
+    }
+  }
 }
 
 void EntityStates::facts(std::size_t relation, std::span<const EntityKey> keys, double time,
@@ -282,8 +258,9 @@ bool EntityStates::knows(std::size_t relation, EntityKey key) const {
 }
 
 void EntityStates::require_new(std::uint64_t event_id) const {
-  const std::lock_guard lock(parts_->pending_mutex);
-  if (parts_->pending.contains(event_id)) refuse_waiting(event_id);
+  if (parts_->waiting.with([&](const auto& events) { return events.contains(event_id); })) {
+    refuse_waiting(event_id);
+  }
 }
 
 const std::string& EntityStates::configuration() const { return parts_->configuration; }
@@ -307,18 +284,14 @@ void EntityStates::observe(std::uint64_t event_id, double time, EntityKeys entit
     event.words.append(keys.size());
     event.words.append(keys);
   }
-  const auto passing = parts_->gate.pass();
-  {
-    const std::lock_guard lock(parts_->pending_mutex);
-    if (!parts_->pending.add(event_id, std::move(event))) refuse_waiting(event_id);
-  }
-  for (std::size_t r = 0; r < entities.size(); ++r) {
-    parts_->for_each_entity(r, entities[r], [&](Shard& of, EntityKey key) {
-      const std::lock_guard lock(of.mutex);
-      of.memory.observe(key, time, nullptr);
-    });
-  }
-  parts_->see(time);
+  const bool added = parts_->waiting.add(event_id, std::move(event), [&] {
+    for (std::size_t r = 0; r < entities.size(); ++r) {
+      parts_->for_each_entity(r, entities[r],
+                              [&](Shard& of, EntityKey key) { of.observe(key, time); });
+    }
+    parts_->see(time);
+  });
+  if (!added) refuse_waiting(event_id);
 }
 
 bool EntityStates::label(std::uint64_t event_id, double y, double now) {
@@ -326,24 +299,18 @@ bool EntityStates::label(std::uint64_t event_id, double y, double now) {
   if (!std::isfinite(now)) {
     throw InvalidArgument("now must be finite, got " + std::to_string(now));
   }
-  const auto passing = parts_->gate.pass();
-  std::optional<PendingEvent> event;
-  {
-    const std::lock_guard lock(parts_->pending_mutex);
-    event = parts_->pending.take(event_id);
-  }
-  if (!event) return false;
   const auto known_from = parts_->options.labels_on_arrival ? std::optional(now) : std::nullopt;
-  std::span<const std::uint64_t> words(event->words);
-  for (std::size_t r = 0; r < parts_->relations(); ++r) {
-    const std::span<const EntityKey> keys = words.subspan(1, words[0]);
-    parts_->for_each_entity(r, keys, [&](Shard& of, EntityKey key) {
-      const std::lock_guard lock(of.mutex);
-      of.memory.label(key, event->time, values.data(), event->base.data(), known_from);
-    });
-    words = words.subspan(1 + keys.size());
-  }
-  return true;
+  return parts_->waiting.take(event_id, [&](const PendingEvent& event) {
+    std::span<const std::uint64_t> words(event.words);
+    for (std::size_t r = 0; r < parts_->relations(); ++r) {
+      const std::span<const EntityKey> keys = words.subspan(1, words[0]);
+      parts_->for_each_entity(r, keys, [&](Shard& of, EntityKey key) {
+        const std::lock_guard lock(of.mutex);
+        of.memory.label(key, event.time, values.data(), event.base.data(), known_from);
+      });
+      words = words.subspan(1 + keys.size());
+    }
+  });
 }
 
 double EntityStates::latest_time() const { return parts_->latest_time.load(); }
@@ -359,19 +326,17 @@ Index EntityStates::size(std::size_t relation) const {
 }
 
 std::size_t EntityStates::pending() const {
-  const std::lock_guard lock(parts_->pending_mutex);
-  return parts_->pending.size();
+  return parts_->waiting.with([](const auto& events) { return events.size(); });
 }
 
 std::uint64_t EntityStates::forgotten() const {
-  const std::lock_guard lock(parts_->pending_mutex);
-  return parts_->pending.forgotten();
+  return parts_->waiting.with([](const auto& events) { return events.forgotten(); });
 }
 
 // The file: of each relation what EntityMemory::save writes, then the events that wait, oldest
 // first.
 
-void EntityStates::Parts::write(io::TensorFile& file) const {
+void EntityStates::Parts::write(const PendingEvents& pending, io::TensorFile& file) const {
   file.metadata["kind"] = "ecseq entity states 1";
   file.metadata["configuration"] = configuration;
   file.doubles["latest_time"] = {latest_time.load()};
@@ -399,7 +364,7 @@ void EntityStates::Parts::write(io::TensorFile& file) const {
       Eigen::Map<const Matrix<float>>(base.data(), static_cast<Index>(ids.size()), channels);
 }
 
-void EntityStates::Parts::read_pending(const io::TensorFile& file) {
+void EntityStates::Parts::read_pending(const io::TensorFile& file, PendingEvents& pending) {
   const auto expect = [](bool condition) {
     if (!condition) throw FileError("waiting events are missing or inconsistent");
   };
@@ -446,7 +411,7 @@ void EntityStates::Parts::read_pending(const io::TensorFile& file) {
 
 void EntityStates::save(const std::string& path) const {
   io::TensorFile file;
-  parts_->gate.at_rest([&] { parts_->write(file); });
+  parts_->waiting.at_rest([&](const auto& events) { parts_->write(events, file); });
   io::write_file(file, path);
 }
 
@@ -469,7 +434,7 @@ EntityStates EntityStates::load(const std::string& path, const std::vector<Entit
       stored.push_back(EntityMemory::load(file, prefix_of(r)));
     }
     EntityStates out(stored, task, target_mean, target_std, options);
-    out.parts_->read_pending(file);
+    out.parts_->waiting.at_rest([&](auto& events) { out.parts_->read_pending(file, events); });
     return out;
   } catch (const FileError& error) {
     throw FileError(path + ": " + error.what());

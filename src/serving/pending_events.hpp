@@ -7,10 +7,10 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
-#include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/close_gap.hpp"
+#include "ecseq/core/paged_array.hpp"
+#include "ecseq/core/table_hint.hpp"
 #include "inline_list.hpp"
 
 namespace ecseq::serving {
@@ -28,15 +28,19 @@ struct PendingEvent {
 /// an id. An event thus costs one cache miss to add, two to find.
 class PendingEvents {
  public:
-  explicit PendingEvents(std::size_t most) : most_(most), slots_(16) {}
+  explicit PendingEvents(std::size_t most) : most_(most), slots_(kFewestSlots) {}
 
   std::size_t size() const { return size_; }
   std::uint64_t forgotten() const { return forgotten_; }
   void set_forgotten(std::uint64_t count) { forgotten_ = count; }
   bool contains(std::uint64_t id) const { return slots_[find(id)].number != 0; }
 
+  /// Of where an id is found, for `prefetch`: `add` and `take` may move it.
+  TablePlace place() const { return {slots_.data(), shift()}; }
   /// No effect but on caches.
-  void prefetch(std::uint64_t id) const { fetch_line(slots_.data() + home(id)); }
+  static void prefetch(const TableHint& hint, std::uint64_t id) {
+    hint.fetch_home<sizeof(Slot)>(hash_of(id));
+  }
 
   /// False, without effect, where an event of that id waits already.
   bool add(std::uint64_t id, PendingEvent event) {
@@ -98,9 +102,11 @@ class PendingEvents {
     std::uint64_t number = 0;  ///< of the event, counted from the first ever; 0: the slot is free
   };
 
-  std::size_t home(std::uint64_t id) const {
-    return (id * 0x9e3779b97f4a7c15ULL) >> (64 - std::countr_zero(slots_.size()));
-  }
+  static constexpr std::size_t kFewestSlots = 16;
+
+  static std::uint64_t hash_of(std::uint64_t id) { return id * 0x9e3779b97f4a7c15ULL; }
+  int shift() const { return 64 - std::countr_zero(slots_.size()); }
+  std::size_t home(std::uint64_t id) const { return hash_of(id) >> shift(); }
   /// The slot of an id, or the free one where it would go.
   std::size_t find(std::uint64_t id) const {
     const std::size_t mask = slots_.size() - 1;
@@ -110,7 +116,7 @@ class PendingEvents {
   }
   void free_slot(std::size_t at) {
     close_gap(
-        std::span(slots_), at, [](const Slot& slot) { return slot.number == 0; },
+        std::span<Slot>(slots_), at, [](const Slot& slot) { return slot.number == 0; },
         [this](const Slot& slot) { return home(slot.id); });
   }
   void drop_gone() {
@@ -120,7 +126,7 @@ class PendingEvents {
     }
   }
   void renumber(std::size_t slot_count) {
-    slots_.assign(slot_count, {});
+    slots_ = PagedArray<Slot>(slot_count);
     for (std::size_t i = 0; i < queue_.size(); ++i) {
       if (queue_[i].waits) slots_[find(queue_[i].id)] = {queue_[i].id, first_number_ + i};
     }
@@ -130,7 +136,7 @@ class PendingEvents {
   std::size_t size_ = 0;
   std::deque<Place> queue_;  ///< also of events that are gone
   std::uint64_t first_number_ = 1;
-  std::vector<Slot> slots_;
+  PagedArray<Slot> slots_;
   std::uint64_t forgotten_ = 0;
 };
 

@@ -19,6 +19,7 @@ void StateShard::touch(Place place) noexcept {
 
 void StateShard::reserve(std::size_t users) {
   table_.reserve(users);
+  place_.show(table_.place());
   std::vector<Place> places(users);
   for (Place& place : places) place = take();
   // What is given back first is taken last: the first users lie side by side.
@@ -27,6 +28,7 @@ void StateShard::reserve(std::size_t users) {
 
 Place StateShard::take() {
   table_.reserve_one();
+  place_.show(table_.place());
   const Place place = slabs_.take();
   std::ranges::fill(slabs_.block(place), std::byte{0});
   return place;

@@ -20,13 +20,15 @@ inline std::uint64_t hash_of(std::uint64_t user) {
   return user ^ (user >> 33);
 }
 
-/// The users of a StateStore that share a lock. Whoever calls holds `mutex`, but for `size` and
-/// `evicted`.
+/// The users of a StateStore that share a lock. Whoever calls holds `mutex`, but for `size`,
+/// `evicted` and `prefetch_index`.
 class alignas(2 * kCacheLine) StateShard {
  public:
   /// max_users: 0 for no bound
   StateShard(std::size_t block_size, std::size_t max_users)
-      : slabs_(block_size), max_users_(max_users) {}
+      : slabs_(block_size), max_users_(max_users) {
+    place_.show(table_.place());
+  }
 
   std::mutex mutex;
 
@@ -36,7 +38,7 @@ class alignas(2 * kCacheLine) StateShard {
 
   /// No effect but on caches: of the entry by which `find` begins.
   void prefetch_index(std::uint64_t hash) const {
-    table_.prefetch(static_cast<std::uint32_t>(hash));
+    UserTable::prefetch(place_, static_cast<std::uint32_t>(hash));
   }
 
   /// Makes a user the one used last.
@@ -74,6 +76,7 @@ class alignas(2 * kCacheLine) StateShard {
   bool met(Place place) const { return place >= met_.size() || met_[place]; }
 
   UserTable table_;
+  TableHint place_;  ///< of the table
   BlockSlabs slabs_;
   std::size_t max_users_;
   Place walker_ = 0;       ///< next of the walk; 0: at the end

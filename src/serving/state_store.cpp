@@ -99,9 +99,7 @@ bool StateStore::erase(std::uint64_t user) {
 
 void StateStore::prefetch_index(std::uint64_t user) const noexcept {
   const std::uint64_t hash = hash_of(user);
-  StateShard& shard = shard_of(hash);
-  const std::unique_lock lock(shard.mutex, std::try_to_lock);
-  if (lock.owns_lock()) shard.prefetch_index(hash);
+  shard_of(hash).prefetch_index(hash);
 }
 
 void StateStore::prefetch(std::uint64_t user) const noexcept {

@@ -6,8 +6,8 @@
 #include <span>
 
 #include "block_slabs.hpp"
-#include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/pages.hpp"
+#include "ecseq/core/table_hint.hpp"
 
 namespace ecseq::serving {
 
@@ -29,8 +29,12 @@ class UserTable {
     }
     return 0;
   }
+  /// For `prefetch`: it moves where the table is made larger.
+  TablePlace place() const { return {pages_.data(), 64 - bits_}; }
   /// No effect but on caches.
-  void prefetch(std::uint32_t tag) const { fetch_line(entries().data() + home(tag)); }
+  static void prefetch(const TableHint& hint, std::uint32_t tag) {
+    hint.fetch_home<sizeof(Entry)>(std::uint64_t{tag} << 32);
+  }
   /// Makes sure that one more fits. Throws std::bad_alloc, with nothing changed.
   void reserve_one();
   /// Room for so many, all of it touched. Only of an empty table. Throws std::bad_alloc.

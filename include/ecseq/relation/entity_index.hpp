@@ -7,6 +7,7 @@
 
 #include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/pages.hpp"
+#include "ecseq/core/table_hint.hpp"
 #include "ecseq/relation/entity_cells.hpp"
 #include "ecseq/relation/entity_record.hpp"
 
@@ -63,6 +64,12 @@ class EntityIndex {
   /// No effect but on caches: of the slot; of the record, for which the slot is read.
   void prefetch_slot(EntityKey key) const { fetch_line(slots() + home(key)); }
   void prefetch_record(EntityKey key) const { fetch(slot(key).cell); }
+  /// The same of the slot for those who do not hold the index: `place` moves only where a record is
+  /// added.
+  TablePlace place() const { return {slots_.data(), shift_}; }
+  static void prefetch_slot(const TableHint& of, EntityKey key) {
+    of.fetch_home<sizeof(Slot)>(hash_of(key));
+  }
 
  private:
   struct Slot {
@@ -83,7 +90,8 @@ class EntityIndex {
   Slot* slots() const { return reinterpret_cast<Slot*>(slots_.data()); }
   /// Where the search for a key begins: Fibonacci hashing (Knuth, TAOCP 3, 6.4), for keys that may
   /// be plain numbers.
-  std::size_t home(EntityKey key) const { return (key * 0x9e3779b97f4a7c15ULL) >> shift_; }
+  static std::uint64_t hash_of(EntityKey key) { return key * 0x9e3779b97f4a7c15ULL; }
+  std::size_t home(EntityKey key) const { return hash_of(key) >> shift_; }
   /// The slot of a key, or the free one where it would go.
   Slot& slot(EntityKey key) const {
     std::size_t at = home(key);

@@ -119,6 +119,11 @@ class EntityMemory {
   /// it is found, then, for which that is read, of itself.
   void prefetch_index(EntityKey key) const { index_.prefetch_slot(key); }
   void prefetch_entity(EntityKey key) const { index_.prefetch_record(key); }
+  /// The first of the two for threads that do not hold the memory: `observe` may move the place.
+  TablePlace index_place() const { return index_.place(); }
+  static void prefetch_index(const TableHint& hint, EntityKey key) {
+    EntityIndex::prefetch_slot(hint, key);
+  }
 
   /// The features of each row as they would have been, then all rows observed: rows of equal time
   /// never see each other. Any order of rows; same order of results.
