@@ -289,7 +289,7 @@ def growing(bench: Bench) -> Iterator[Line]:
             x, _ = bench.mixture(n, 32)
             given = {"graph": bench.knn_graph(x)[0]} if CATALOGUE[name].reads_graph else {}
             outcomes = []
-            for _ in range(bench.rounds if n <= 100_000 else 1):
+            for _ in range(bench.rounds):
                 outcomes.append(
                     bench.run("compress", name=name, k=k, x=x, parameters=parameters, **given)
                 )

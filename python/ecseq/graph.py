@@ -230,9 +230,12 @@ def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
         raise TypeError(f"graph: expected a SciPy sparse matrix, got {type(graph).__name__}")
     if graph.shape != (n, n):
         raise ValueError(f"graph: expected shape {(n, n)}, one row per row of X, got {graph.shape}")
-    csr = scipy.sparse.csr_matrix(graph, dtype=np.float32, copy=True)
-    csr.sum_duplicates()
-    csr.eliminate_zeros()
+    # Large graphs are not copied where they are in order as they come.
+    csr = scipy.sparse.csr_matrix(graph, dtype=np.float32)
+    if not csr.has_canonical_format or not csr.data.all():
+        csr = csr.copy()
+        csr.sum_duplicates()
+        csr.eliminate_zeros()
     if not np.isfinite(csr.data).all():
         raise ValueError("graph: a weight is not finite")
     if (csr.data < 0).any():
@@ -254,7 +257,7 @@ def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
         )
     csr.sort_indices()
     return (
-        csr.indptr.astype(np.int64),
-        csr.indices.astype(np.int32),
+        np.ascontiguousarray(csr.indptr, dtype=np.int64),
+        np.ascontiguousarray(csr.indices, dtype=np.int32),
         np.ascontiguousarray(csr.data, dtype=np.float32),
     )

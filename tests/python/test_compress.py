@@ -70,6 +70,28 @@ def test_one_and_all(blobs, compressor):
             clone(compressor).set_params(n_representatives=wrong).fit(X)
 
 
+def test_a_given_graph_is_left_as_it_is(blobs):
+    X, _ = blobs
+    edges = graph.knn_graph(X, 8)
+    # Every edge twice with half its weight, zeros between them, in no order.
+    rows, columns = edges.nonzero()
+    weights = np.asarray(edges[rows, columns]).ravel()
+    order = np.random.default_rng(3).permutation(3 * len(rows))
+    data = np.concatenate([weights / 2, weights / 2, np.zeros_like(weights)])[order]
+    rows, columns = (np.tile(part, 3)[order] for part in (rows, columns))
+    by_row = np.argsort(rows, kind="stable")
+    offsets = np.searchsorted(rows[by_row], np.arange(601))
+    messy = scipy.sparse.csr_matrix((data[by_row], columns[by_row], offsets), shape=(600, 600))
+    for given in (edges, messy):
+        before = [part.copy() for part in (given.data, given.indices, given.indptr)]
+        fitted = compress.Coarsening(30, method="heavy_edge").fit(X, graph=given)
+        for part, kept in zip((given.data, given.indices, given.indptr), before, strict=True):
+            np.testing.assert_array_equal(part, kept)
+        if given is edges:
+            expected = fitted.assignment_
+    np.testing.assert_array_equal(fitted.assignment_, expected)
+
+
 def test_a_given_graph_is_used(blobs):
     X, _ = blobs
     edges = graph.knn_graph(X, 8)
