@@ -25,7 +25,7 @@ from ecseq._inputs import finite_matrix, positive, seed_of, threads
 from ecseq._label_channels import LabelChannels
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._representatives import representatives_from
-from ecseq.graph import CoreGraph, from_scipy
+from ecseq.graph import CoreGraph, from_scipy, require_symmetric
 
 
 class Compressor(BaseEstimator):
@@ -75,7 +75,13 @@ class Compressor(BaseEstimator):
         """
         x = finite_matrix(X)
         edges = None if graph is None else from_scipy(graph, len(x), symmetrise=symmetrise)
-        return self._fit(x, LabelChannels.of(y), y, edges)
+        try:
+            return self._fit(x, LabelChannels.of(y), y, edges)
+        except ValueError:
+            # The core refuses a graph that is not symmetric, and is fast about it.
+            if edges is not None:
+                require_symmetric(edges)
+            raise
 
     def _fit(
         self,

@@ -214,7 +214,9 @@ def connected_components(graph: Any, *, symmetrise: bool = False) -> NDArray[np.
 def _square(graph: Any, symmetrise: bool) -> CoreGraph:
     if scipy.sparse.issparse(graph) and graph.shape[0] != graph.shape[1]:
         raise ValueError(f"graph: expected as many rows as columns, got shape {graph.shape}")
-    return from_scipy(graph, np.shape(graph)[0], symmetrise=symmetrise)
+    edges = from_scipy(graph, np.shape(graph)[0], symmetrise=symmetrise)
+    require_symmetric(edges)
+    return edges
 
 
 def to_scipy(graph: CoreGraph) -> Any:
@@ -224,8 +226,8 @@ def to_scipy(graph: CoreGraph) -> Any:
 
 
 def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
-    """The core's form of a sparse matrix [n, n], checked: symmetric, no self-loop, no negative
-    weight. symmetrise: take the larger of both directions instead of refusing."""
+    """The core's form of a sparse matrix [n, n], without self-loops and negative weights.
+    symmetrise: take the larger of both directions. See `require_symmetric`."""
     if not scipy.sparse.issparse(graph):
         raise TypeError(f"graph: expected a SciPy sparse matrix, got {type(graph).__name__}")
     if graph.shape != (n, n):
@@ -248,6 +250,17 @@ def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
         )
     if symmetrise:
         csr = csr.maximum(csr.T).tocsr()
+    csr.sort_indices()
+    return (
+        np.ascontiguousarray(csr.indptr, dtype=np.int64),
+        np.ascontiguousarray(csr.indices, dtype=np.int32),
+        np.ascontiguousarray(csr.data, dtype=np.float32),
+    )
+
+
+def require_symmetric(edges: CoreGraph) -> None:
+    """Raises a ValueError that names an edge which differs from the one back."""
+    csr = to_scipy(edges)
     difference = abs(csr - csr.T).tocoo()
     if difference.nnz and difference.data.max() > 0:
         worst = int(np.argmax(difference.data))
@@ -255,9 +268,3 @@ def from_scipy(graph: Any, n: int, *, symmetrise: bool = False) -> CoreGraph:
             f"graph: the edge from {difference.row[worst]} to {difference.col[worst]} differs from "
             "the one back; symmetrise=True takes the larger"
         )
-    csr.sort_indices()
-    return (
-        np.ascontiguousarray(csr.indptr, dtype=np.int64),
-        np.ascontiguousarray(csr.indices, dtype=np.int32),
-        np.ascontiguousarray(csr.data, dtype=np.float32),
-    )

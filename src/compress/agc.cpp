@@ -57,6 +57,7 @@ void validate(const AgcOptions& options, MatrixView<float> x, const graph::Spars
   require_at_least("max_power", options.max_power, 1);
   require_at_least("rank", options.rank, 0);
   require_node_per_row(graph, x);
+  graph::validate(graph);
 }
 
 }  // namespace

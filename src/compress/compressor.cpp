@@ -10,7 +10,6 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/stopwatch.hpp"
 #include "ecseq/graph/knn_graph.hpp"
-#include "node_per_row.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -58,11 +57,7 @@ struct Job {
   /// f(graph), with the graph given or one of nearest neighbours.
   template <class F>
   Compression with_graph(const F& f) const {
-    if (input.graph != nullptr) {
-      require_node_per_row(*input.graph, input.x);
-      graph::validate(*input.graph);
-      return f(*input.graph);
-    }
+    if (input.graph != nullptr) return f(*input.graph);
     if (input.x.rows < 2) return f(graph::SparseGraph{{0, 0}, {}, {}});
     graph::KnnGraphOptions build;
     build.search.seed = options.seed;

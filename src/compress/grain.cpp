@@ -62,6 +62,7 @@ void validate(const GrainOptions& options, MatrixView<float> x, const graph::Spa
                           std::to_string(options.scale_quantile));
   }
   require_node_per_row(graph, x);
+  graph::validate(graph);
 }
 
 }  // namespace

@@ -33,7 +33,8 @@ struct AgcResult {
 ///   (1 / K) sum over clusters C of the mean of |F^p x_i - F^p x_j|^2 over i != j in C,
 /// squared, because the sum over pairs then follows from the clusters' means.
 /// The representatives are the means of the clusters' rows of X. x: [N, h], finite, one row per
-/// node; labels: [N, channels]. Throws InvalidArgument for an option out of range.
+/// node; labels: [N, channels]. Throws InvalidArgument for an option out of range and a graph that
+/// `graph::validate` refuses.
 AgcResult agc(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
               const AgcOptions& options, const ProgressCallback& progress = {});
 

@@ -53,7 +53,7 @@ struct GrainResult {
 ///
 /// x: [N, h], finite, one row per node; labels: [N, channels]. Time O(N M h), and O(N h) for each
 /// node that the chosen ones influence if balls are sampled; no more where balls are large. Throws
-/// InvalidArgument for an option out of range.
+/// InvalidArgument for an option out of range and a graph that `graph::validate` refuses.
 GrainResult grain(MatrixView<float> x, MatrixView<float> labels, const graph::SparseGraph& graph,
                   const GrainOptions& options, const ProgressCallback& progress = {});
 
