@@ -171,31 +171,62 @@ inline void insert_top(const float* scores, Index padded, Index k, float* top,
   }
 }
 
+/// The highest lane of v.
+ECSEQ_INLINE float highest_lane(Vec<float> v) {
+  alignas(kVectorBytes) float lane[kLanes<float>];
+  store(lane, v);
+#pragma GCC unroll 4
+  for (int half = kLanes<float> / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) lane[i] = std::max(lane[i], lane[i + half]);
+  }
+  return lane[0];
+}
+
 /// A number that at least k of the scores reach: the k-th highest of the maxima of some lanes.
+/// Without a branch: which lanes those are no processor can guess.
 inline float top_threshold(const float* scores, Index padded, Index k) {
   constexpr Index kWidth = kLanes<float>;
-  Vec<float> maxima[kMaxima];
-  for (auto& lane : maxima) lane = broadcast(std::numeric_limits<float>::lowest());
+  constexpr int kChains = 4 / kMaxima > 1 ? 4 / kMaxima : 1;  // of maxima that wait for each other
+  constexpr Index kTogether = kChains * kMaxima * kWidth;
+  Vec<float> chains[kChains * kMaxima];
+  for (auto& lane : chains) lane = broadcast(std::numeric_limits<float>::lowest());
   Index p = 0;
-  for (; p + kMaxima * kWidth <= padded; p += kMaxima * kWidth) {
+  for (; p + kTogether <= padded; p += kTogether) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kMaxima; ++v) maxima[v] = max(maxima[v], load(scores + p + v * kWidth));
+    for (int v = 0; v < kChains * kMaxima; ++v) {
+      chains[v] = max(chains[v], load(scores + p + v * kWidth));
+    }
   }
-  for (; p < padded; p += kWidth) maxima[0] = max(maxima[0], load(scores + p));
+  for (; p < padded; p += kWidth) chains[0] = max(chains[0], load(scores + p));
+  Vec<float> maxima[kMaxima];
+#pragma GCC unroll 8
+  for (int v = 0; v < kMaxima; ++v) {
+    maxima[v] = chains[v];
+    for (int c = 1; c < kChains; ++c) maxima[v] = max(maxima[v], chains[c * kMaxima + v]);
+  }
   alignas(kVectorBytes) float each[kMaxima * kWidth];
 #pragma GCC unroll 8
   for (int v = 0; v < kMaxima; ++v) store(each + v * kWidth, maxima[v]);
-  float threshold = std::numeric_limits<float>::lowest();
-  for (const float candidate : each) {
-    int below = 0;
+  IntVec<float> lanes;
+  for (int lane = 0; lane < kWidth; ++lane) lanes[lane] = lane;
+  Vec<float> reached = broadcast(std::numeric_limits<float>::lowest());
+  for (int v = 0; v < kMaxima; ++v) {
+    std::int32_t bits = 0;  // of the lanes that at least k of all reach
+#pragma GCC unroll 16
+    for (int lane = 0; lane < kWidth; ++lane) {
+      const Vec<float> candidate = broadcast(each[v * kWidth + lane]);
+      int below = 0;
 #pragma GCC unroll 8
-    for (int v = 0; v < kMaxima; ++v) {
-      below += __builtin_popcount(greater_lanes(broadcast(candidate), maxima[v]));
+      for (int w = 0; w < kMaxima; ++w) {
+        below += __builtin_popcount(greater_lanes(candidate, maxima[w]));
+      }
+      bits |= std::int32_t{kMaxima * kWidth - below >= k} << lane;
     }
-    const bool reached = kMaxima * kWidth - below >= k;
-    threshold = std::max(threshold, reached ? candidate : threshold);
+    const IntVec<float> is_reached = ((bits - IntVec<float>{}) >> lanes) & 1;
+    reached = is_reached != 0 ? max(reached, maxima[v]) : reached;
   }
-  return threshold;
+  return highest_lane(reached);
 }
 
 /// Of one vector of scores those that are not below the threshold, one after the other, and where
