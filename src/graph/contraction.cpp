@@ -73,8 +73,8 @@ class RowContraction {
       const Index i = members_.nodes[static_cast<std::size_t>(m)];
       const auto neighbors = graph_.neighbors_of(i);
       const auto weights = graph_.weights_of(i);
-      if (entries_.size() < count + neighbors.size())
-        entries_.resize(2 * (count + neighbors.size()));
+      const std::size_t most = count + neighbors.size();
+      if (entries_.size() < most) entries_.resize(2 * most);
       // Without a branch that could be guessed wrong: the next entry writes over one that stays.
       for (std::size_t e = 0; e < neighbors.size(); ++e) {
         const std::int32_t other = parent_[static_cast<std::size_t>(neighbors[e])];

@@ -85,11 +85,15 @@ TEST(CoarsePoints, StandBackWhereNumbersAreTooLarge) {
   EXPECT_TRUE(CoarsePoints(points, pack_points(points)).empty());
   expect_exact(points, random_matrix(20, 32, 11, 1e-3), 8);
   // The row is so large that no score can be told from another.
-  expect_exact(random_matrix(500, 32, 12), random_matrix(20, 32, 13, 1e25), 8);
+  for (const double scale : {1e15, 1e18, 1e25, 1e36}) {
+    expect_exact(random_matrix(500, 32, 12), random_matrix(20, 32, 13, scale), 8);
+    // So few that padding and all would be candidates.
+    expect_exact(random_matrix(40, 512, 14), random_matrix(20, 512, 15, scale), 8);
+  }
 }
 
 TEST(CoarsePoints, AreMadeOnlyWhereTheyPay) {
-  const Matrix<float> few = random_matrix(64, 32, 14), many = random_matrix(500, 32, 15);
+  const Matrix<float> few = random_matrix(64, 32, 16), many = random_matrix(500, 32, 17);
   EXPECT_TRUE(coarse_points_if_many(few, pack_points(few)).empty());
   EXPECT_FALSE(coarse_points_if_many(many, pack_points(many)).empty());
 }

@@ -165,7 +165,8 @@ inline void select_nearest(MatrixView<float> points, const PackedDense& packed,
     const float threshold =
         detail::top_threshold(scores, packed.padded(), k) - 2 * coarse.error(norm);
     detail::TopCandidates candidates;
-    if (candidates.take(scores, packed.padded(), threshold)) {
+    // Not below kNoScore, the score of padding, which is no point.
+    if (threshold > kNoScore && candidates.take(scores, packed.padded(), threshold)) {
       detail::score_candidates(points, packed, x, candidates);
       return candidates.rank(k, top, index);
     }
