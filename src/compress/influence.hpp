@@ -36,6 +36,13 @@ class Marks {
   std::uint32_t visit_ = 0;
 };
 
+/// No effect but on caches: of what a visit to v, soon, will read.
+inline void fetch_influenced(const graph::NormalizedAdjacency& adjacency, Index v) {
+  for (const Index between : adjacency.columns_of(v)) {
+    fetch_line(adjacency.columns_of(between).data());
+  }
+}
+
 /// body(u) once for each node u that v influences.
 template <class Body>
 void visit_influenced(const graph::NormalizedAdjacency& adjacency, Index v, Marks& marks,
@@ -43,8 +50,7 @@ void visit_influenced(const graph::NormalizedAdjacency& adjacency, Index v, Mark
   marks.clear();
   const auto near = adjacency.columns_of(v);
   for (std::size_t e = 0; e < near.size(); ++e) {
-    // What the next ones need lies anywhere.
-    if (e + 2 < near.size()) fetch_line(adjacency.columns_of(near[e + 2]).data());
+    // The next ones' marks lie anywhere.
     if (e + 1 < near.size()) {
       for (const Index u : adjacency.columns_of(near[e + 1])) marks.fetch(u);
     }

@@ -86,7 +86,9 @@ NearestInfluenced::NearestInfluenced(const graph::NormalizedAdjacency& adjacency
     report(progress, {"compress", first, n, "influence"});
     const Index nodes = std::min(kRound, n - first), part = (nodes + threads - 1) / threads;
     parallel_for(threads, threads, [&](Index t) {
-      for (Index v = first + t * part; v < first + std::min(nodes, (t + 1) * part); ++v) {
+      const Index end = first + std::min(nodes, (t + 1) * part);
+      for (Index v = first + t * part; v < end; ++v) {
+        fetch_influenced(adjacency, std::min(v + 1, end - 1));
         visit_influenced(adjacency, v, marks[static_cast<std::size_t>(t)],
                          [&](Index) { ++fresh_[static_cast<std::size_t>(v)]; });
       }
@@ -122,8 +124,9 @@ double NearestInfluenced::choose(Index v) {
     if (std::exchange(reached_[static_cast<std::size_t>(u)], 1) == 0) newly.push_back(u);
   });
   // Who influences u is whom u influences. Once for each u: no gain has to look for it again.
-  for (const Index u : newly) {
-    visit_influenced(adjacency_, u, marks_,
+  for (std::size_t i = 0; i < newly.size(); ++i) {
+    fetch_influenced(adjacency_, newly[std::min(i + 1, newly.size() - 1)]);
+    visit_influenced(adjacency_, newly[i], marks_,
                      [&](Index w) { --fresh_[static_cast<std::size_t>(w)]; });
   }
   for (std::size_t block = 0; block < distance_.size(); ++block) {
