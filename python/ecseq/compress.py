@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +55,7 @@ class Compressor(BaseEstimator):
     random_state: Any
     num_threads: int | None
     verbose: Verbose
+    _reads_graph: ClassVar[bool] = False
 
     def fit(
         self,
@@ -75,10 +76,13 @@ class Compressor(BaseEstimator):
         """
         x = finite_matrix(X)
         edges = None if graph is None else from_scipy(graph, len(x), symmetrise=symmetrise)
+        if edges is not None and not self._reads_graph:
+            require_symmetric(edges)
         try:
             return self._fit(x, LabelChannels.of(y), y, edges)
         except ValueError:
-            # The core refuses a graph that is not symmetric, and is fast about it.
+            # Where it reads the graph, the core refuses one that is not symmetric, and is fast
+            # about it.
             if edges is not None:
                 require_symmetric(edges)
             raise
@@ -290,6 +294,8 @@ class AGC(Compressor):
         Of the graph that is built where none is given.
     """
 
+    _reads_graph = True
+
     def __init__(
         self,
         n_representatives: int = 500,
@@ -338,6 +344,8 @@ class Coarsening(Compressor):
     n_neighbors : int
         Of the graph that is built where none is given.
     """
+
+    _reads_graph = True
 
     def __init__(
         self,
@@ -388,6 +396,8 @@ class Grain(Compressor):
     n_neighbors : int
         Of the graph that is built where none is given.
     """
+
+    _reads_graph = True
 
     def __init__(
         self,

@@ -100,8 +100,9 @@ def test_a_given_graph_is_used(blobs):
     with pytest.raises(ValueError, match=r"differs from the one back|edge to itself"):
         compress.Coarsening(30).fit(X, graph=shuffled)
     lower = scipy.sparse.tril(edges)
-    with pytest.raises(ValueError, match="symmetrise=True takes the larger"):
-        compress.Coarsening(30).fit(X, graph=lower)
+    for compressor in (compress.Coarsening, compress.AGC, compress.Grain, compress.KMeans):
+        with pytest.raises(ValueError, match="symmetrise=True takes the larger"):
+            compressor(30).fit(X, graph=lower)
     both = compress.Coarsening(30, method="heavy_edge").fit(X, graph=lower, symmetrise=True)
     np.testing.assert_array_equal(both.assignment_, given.assignment_)
     other = graph.knn_graph(np.random.default_rng(2).normal(size=(600, 2)), 8)
