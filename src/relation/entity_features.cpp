@@ -5,6 +5,7 @@
 #include <limits>
 #include <span>
 
+#include "ecseq/core/multiply_add.hpp"
 #include "ecseq/kernels/vec.hpp"
 #include "ecseq/relation/entity_memory.hpp"
 #include "entity_durations.hpp"
@@ -58,16 +59,6 @@ float log_count(Index count) {
   }();
   if (count < static_cast<Index>(table.size())) return table[static_cast<std::size_t>(count)];
   return static_cast<float>(std::log1p(static_cast<double>(count)));
-}
-
-/// a b + c, rounded once where the instruction set can. Written out where two products meet: which
-/// of them the compiler contracts must not depend on what stands around.
-double multiply_add(double a, double b, double c) {
-#ifdef __FMA__
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
 }
 
 /// log(1 + scale age), the age in units.

@@ -10,6 +10,7 @@
 #include <limits>
 #include <vector>
 
+#include "ecseq/core/multiply_add.hpp"
 #include "ecseq/kernels/nearest.hpp"
 
 namespace ecseq::kernels::inline ECSEQ_LEVEL {
@@ -20,15 +21,6 @@ namespace detail {
 inline std::uint32_t rounded_bits(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
   return (bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U;
-}
-
-/// a b + c as one lane of `fma`.
-inline float fma_lane(float a, float b, float c) {
-#ifdef __FMA__
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
 }
 
 }  // namespace detail
@@ -58,13 +50,12 @@ class CoarsePoints {
     }
     // Both scores are sums of d + 1 terms, |c|^2 / 2 among them, each rounded a few times.
     rounding_ = static_cast<double>(2 * (d + 2)) * std::numeric_limits<float>::epsilon();
-    // NaN: a number that is finite only with all its bits.
+    // Infinite where a number is finite only with all its bits.
     if (!(error_ < std::numeric_limits<float>::max())) panels_ = 0;
   }
 
   /// Also where the points hold numbers too large to be rounded.
   bool empty() const { return panels_ == 0; }
-  Index panels() const { return panels_; }
   Index pairs() const { return pairs_; }
   const std::uint32_t* panel(Index p) const { return weight_.data() + p * pairs_ * kLanes<float>; }
   /// How far the coarse score of a row of this norm may be from the score, for any point.
@@ -144,7 +135,7 @@ inline void score_candidates(MatrixView<float> points, const PackedDense& packed
     }
     for (Index k = 0; k < points.cols; ++k) {
 #pragma GCC unroll 8
-      for (Index n = 0; n < kTogether; ++n) sum[n] = fma_lane(point[n][k], x[k], sum[n]);
+      for (Index n = 0; n < kTogether; ++n) sum[n] = multiply_add(point[n][k], x[k], sum[n]);
     }
     const Index count = std::min(kTogether, candidates.count - first);
     for (Index n = 0; n < count; ++n) candidates.scores[first + n] = sum[n];
