@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ecseq/core/close_gap.hpp"
+#include "ecseq/core/fibonacci_hash.hpp"
 #include "ecseq/core/paged_array.hpp"
 #include "ecseq/core/table_hint.hpp"
 #include "inline_list.hpp"
@@ -39,7 +40,7 @@ class PendingEvents {
   TablePlace place() const { return {slots_.data(), shift()}; }
   /// No effect but on caches.
   static void prefetch(const TableHint& hint, std::uint64_t id) {
-    hint.fetch_home<sizeof(Slot)>(hash_of(id));
+    hint.fetch_home<sizeof(Slot)>(fibonacci_hash(id));
   }
 
   /// False, without effect, where an event of that id waits already.
@@ -104,9 +105,8 @@ class PendingEvents {
 
   static constexpr std::size_t kFewestSlots = 16;
 
-  static std::uint64_t hash_of(std::uint64_t id) { return id * 0x9e3779b97f4a7c15ULL; }
   int shift() const { return 64 - std::countr_zero(slots_.size()); }
-  std::size_t home(std::uint64_t id) const { return hash_of(id) >> shift(); }
+  std::size_t home(std::uint64_t id) const { return fibonacci_hash(id) >> shift(); }
   /// The slot of an id, or the free one where it would go.
   std::size_t find(std::uint64_t id) const {
     const std::size_t mask = slots_.size() - 1;

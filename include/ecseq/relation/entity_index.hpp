@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "ecseq/core/cache_line.hpp"
+#include "ecseq/core/fibonacci_hash.hpp"
 #include "ecseq/core/pages.hpp"
 #include "ecseq/core/table_hint.hpp"
 #include "ecseq/relation/entity_cells.hpp"
@@ -68,7 +69,7 @@ class EntityIndex {
   /// added.
   TablePlace place() const { return {slots_.data(), shift_}; }
   static void prefetch_slot(const TableHint& of, EntityKey key) {
-    of.fetch_home<sizeof(Slot)>(hash_of(key));
+    of.fetch_home<sizeof(Slot)>(fibonacci_hash(key));
   }
 
  private:
@@ -90,8 +91,7 @@ class EntityIndex {
   Slot* slots() const { return reinterpret_cast<Slot*>(slots_.data()); }
   /// Where the search for a key begins: Fibonacci hashing (Knuth, TAOCP 3, 6.4), for keys that may
   /// be plain numbers.
-  static std::uint64_t hash_of(EntityKey key) { return key * 0x9e3779b97f4a7c15ULL; }
-  std::size_t home(EntityKey key) const { return hash_of(key) >> shift_; }
+  std::size_t home(EntityKey key) const { return fibonacci_hash(key) >> shift_; }
   /// The slot of a key, or the free one where it would go.
   Slot& slot(EntityKey key) const {
     std::size_t at = home(key);
