@@ -95,11 +95,9 @@ class Coarsener {
       ContractionSets sets = contraction_sets(*current);
       if (sets.n_groups == current->size()) break;  // no edge is left
       graph::SparseGraph& coarse = graphs_[static_cast<std::size_t>(l % 2)];
-      graph::contract(*current, sets.parent, sets.n_groups, threads_, coarse);
-      if (variation_) {
-        target_ = next_target(graph::Laplacian(coarse), target_,
-                              graph::members_of(sets.parent, sets.n_groups), threads_);
-      }
+      const graph::Members members = graph::members_of(sets.parent, sets.n_groups);
+      graph::contract(*current, sets.parent, members, threads_, coarse);
+      if (variation_) target_ = next_target(graph::Laplacian(coarse), target_, members, threads_);
       visit(std::move(sets.parent), coarse, std::sqrt(sets.variation));
       current = &coarse;
     }

@@ -127,9 +127,9 @@ Members members_of(const std::vector<Index>& parent, Index n_groups) {
   return out;
 }
 
-void contract(const SparseGraph& graph, const std::vector<Index>& parent, Index n_groups,
+void contract(const SparseGraph& graph, const std::vector<Index>& parent, const Members& members,
               int threads, SparseGraph& out) {
-  const Members members = members_of(parent, n_groups);
+  const auto n_groups = static_cast<Index>(members.offsets.size()) - 1;
   // Looked up at random, once for each end of each edge: half the size fits the cache twice as
   // long.
   const std::vector<std::int32_t> groups(parent.begin(), parent.end());

@@ -63,7 +63,7 @@ std::optional<CoarseProblem> coarsen_problem(const Laplacian& laplacian, double 
                                              int threads) {
   CoarseProblem out;
   const Index n_groups = group_heavy_edges(laplacian, least, out.parent);
-  contract(laplacian.graph(), out.parent, n_groups, threads, out.graph);
+  contract(laplacian.graph(), out.parent, members_of(out.parent, n_groups), threads, out.graph);
   if (static_cast<double>(out.graph.n_edges()) >
       kShrink * static_cast<double>(laplacian.graph().n_edges())) {
     return std::nullopt;

@@ -18,10 +18,10 @@ Members members_of(const std::vector<Index>& parent, Index n_groups);
 
 /// The graph whose nodes are the groups: the weight between two groups is the sum of the weights
 /// between their members; edges within a group vanish. Its Laplacian is C^T L C with the indicator
-/// matrix C of the groups (Loukas, JMLR 2019, section 2). parent: [nodes], 0 .. n_groups - 1.
+/// matrix C of the groups (Loukas, JMLR 2019, section 2). members: members_of(parent, n_groups).
 /// The same bits for every thread count and every numbering of the nodes.
 /// out: another graph than `graph`, whose memory is used again.
-void contract(const SparseGraph& graph, const std::vector<Index>& parent, Index n_groups,
+void contract(const SparseGraph& graph, const std::vector<Index>& parent, const Members& members,
               int threads, SparseGraph& out);
 
 /// Plain mean of the members' rows, [groups, columns]: Loukas's coarsening operator P x.
