@@ -1,7 +1,8 @@
 #include "user_table.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "ecseq/core/close_gap.hpp"
@@ -9,40 +10,37 @@
 namespace ecseq::serving {
 
 void UserTable::reserve_one() {
-  const std::span<const Entry> old = entries();
-  if (used_ + 1 <= old.size() / 4 * 3) return;
+  if (used_ + 1 <= entries_.size() / 4 * 3) return;
   if (bits_ == 32) throw std::bad_alloc();
-  const Pages previous = std::exchange(pages_, Pages(2 * old.size_bytes()));
+  const PagedArray<Entry> old = std::exchange(entries_, PagedArray<Entry>(2 * entries_.size()));
   ++bits_;
   used_ = 0;
-  for (const Entry& entry : old) {
+  for (const Entry& entry : std::span(old.data(), old.size())) {
     if (entry.place != 0) insert(entry.tag, entry.place);
   }
 }
 
 void UserTable::reserve(std::size_t count) {
-  while (count > entries().size() / 4 * 3) {
+  while (count > entries_.size() / 4 * 3) {
     if (bits_ == 32) throw std::bad_alloc();
-    pages_ = Pages(2 * entries().size_bytes());
+    entries_ = PagedArray<Entry>(2 * entries_.size());
     ++bits_;
   }
-  std::memset(pages_.data(), 0, pages_.size());
+  std::fill_n(entries_.data(), entries_.size(), Entry{});
 }
 
 void UserTable::insert(std::uint32_t tag, Place place) noexcept {
-  const std::span<Entry> all = entries();
   std::size_t i = home(tag);
-  while (all[i].place != 0) i = next(i);
-  all[i] = {tag, place};
+  while (entries_[i].place != 0) i = next(i);
+  entries_[i] = {tag, place};
   ++used_;
 }
 
 void UserTable::erase(std::uint32_t tag, Place place) noexcept {
-  const std::span<Entry> all = entries();
   std::size_t hole = home(tag);
-  while (all[hole].place != place) hole = next(hole);
+  while (entries_[hole].place != place) hole = next(hole);
   close_gap(
-      all, hole, [](const Entry& entry) { return entry.place == 0; },
+      std::span<Entry>(entries_), hole, [](const Entry& entry) { return entry.place == 0; },
       [this](const Entry& entry) { return home(entry.tag); });
   --used_;
 }

@@ -3,10 +3,9 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 #include "block_slabs.hpp"
-#include "ecseq/core/pages.hpp"
+#include "ecseq/core/paged_array.hpp"
 #include "ecseq/core/table_hint.hpp"
 
 namespace ecseq::serving {
@@ -18,19 +17,16 @@ namespace ecseq::serving {
 /// its highest bits, so that doubling the table reads and writes memory in order and needs no user.
 class UserTable {
  public:
-  UserTable() : pages_(kFirst * sizeof(Entry)) {}
-
   /// The place for which is_user(place) holds, among those with this tag; 0 if there is none.
   template <class IsUser>
   Place find(std::uint32_t tag, IsUser is_user) const {
-    const std::span<const Entry> all = entries();
-    for (std::size_t i = home(tag); all[i].place != 0; i = next(i)) {
-      if (all[i].tag == tag && is_user(all[i].place)) return all[i].place;
+    for (std::size_t i = home(tag); entries_[i].place != 0; i = next(i)) {
+      if (entries_[i].tag == tag && is_user(entries_[i].place)) return entries_[i].place;
     }
     return 0;
   }
   /// For `prefetch`: it moves where the table is made larger.
-  TablePlace place() const { return {pages_.data(), 64 - bits_}; }
+  TablePlace place() const { return {entries_.data(), 64 - bits_}; }
   /// No effect but on caches.
   static void prefetch(const TableHint& hint, std::uint32_t tag) {
     hint.fetch_home<sizeof(Entry)>(std::uint64_t{tag} << 32);
@@ -43,7 +39,7 @@ class UserTable {
   /// It must be there.
   void erase(std::uint32_t tag, Place place) noexcept;
 
-  std::size_t bytes() const { return pages_.size(); }
+  std::size_t bytes() const { return entries_.size() * sizeof(Entry); }
 
  private:
   struct Entry {
@@ -52,13 +48,10 @@ class UserTable {
   };
   static constexpr std::size_t kFirst = 512;  ///< entries of a new table: one page
 
-  std::span<Entry> entries() const {
-    return {reinterpret_cast<Entry*>(pages_.data()), std::size_t{1} << bits_};
-  }
   std::size_t home(std::uint32_t tag) const { return tag >> (32 - bits_); }
-  std::size_t next(std::size_t i) const { return (i + 1) & ((std::size_t{1} << bits_) - 1); }
+  std::size_t next(std::size_t i) const { return (i + 1) & (entries_.size() - 1); }
 
-  Pages pages_;
+  PagedArray<Entry> entries_{kFirst};  ///< 2^bits_
   int bits_ = std::countr_zero(kFirst);
   std::size_t used_ = 0;
 };
