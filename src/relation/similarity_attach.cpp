@@ -152,12 +152,13 @@ void SimilarityRelation::nearest(MatrixView<float> x, Neighbours* out, Arena& me
   float* const weight = memory.take<float>(x.rows * padded);
   for (Index i = 0; i < x.rows; ++i) scaler_.apply(x.row(i), scaled + i * h);
   // Several rows share what they read of the points, one alone waits for it.
-  if (x.rows > 1) kernels::multiply(points_, scaled, h, x.rows, scores);
+  const bool together = x.rows > 1;
+  if (together) kernels::multiply(points_, scaled, h, x.rows, scores);
   for (Index i = 0; i < x.rows; ++i) {
     out[i] = {index + i * k, weight + i * padded, k};
     float* const of_row = weight + i * padded;
     const float squared = kernels::squared_norm(scaled + i * h, h);
-    if (x.rows > 1) {
+    if (together) {
       kernels::select_top(scores + i * points_.padded(), points_.padded(), k, of_row,
                           index + i * k);
     } else {
