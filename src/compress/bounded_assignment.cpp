@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "centroid_panels.hpp"
+#include "ecseq/core/cache_line.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/kernels/panel_scores.hpp"
 #include "ecseq/kernels/partial_vec.hpp"
@@ -23,7 +25,11 @@ using kernels::Vec;
 /// Rows of a chunk: enough to fill tiles from each panel's rows, few enough for the cache.
 constexpr Index kChunk = 2048;
 constexpr Index kWidth = kLanes<float>;
-constexpr unsigned kAll = (1U << kWidth) - 1;
+/// 8-bit products of all rows of a chunk take the time of a panel's products for this share of
+/// them.
+constexpr Index kManyOf = 5;
+constexpr int kWidthBits = std::countr_zero(static_cast<unsigned>(kWidth));
+constexpr unsigned kAll = (1U << kWidth) - 1, kAllRows = (1U << kPanelRows) - 1;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// A bound that only a threshold of minus infinity, of the places behind the last row, passes.
 constexpr float kNothingKnown = std::numeric_limits<float>::lowest();
@@ -36,7 +42,7 @@ Index panels_of(Index k) { return (k + kWidth - 1) / kWidth; }
 Index chunks_of(Index rows) { return (rows + kChunk - 1) / kChunk; }
 
 /// |a - b|^2
-float squared_distance(const float* a, const float* b, Index d) {
+inline float squared_distance(const float* a, const float* b, Index d) {
   Vec<float> sum{};
   Index k = 0;
   for (; k + kWidth <= d; k += kWidth) {
@@ -73,9 +79,10 @@ class BoundedAssignment::Chunk {
         threshold_(at(blocks_ * kWidth)),
         reach_(threshold_.size()),
         score_(threshold_.size()),
-        score_known_(threshold_.size(), false),
+        doubt_(threshold_.size()),
         list_(threshold_.size() + kPanelRows),
-        list_of_own_(list_.size()) {}
+        list_of_own_(list_.size()),
+        highest_(threshold_.size()) {}
 
   /// Returns how many pairs of rows and panels were computed.
   Index run(std::int64_t* labels, float* distances) {
@@ -83,6 +90,7 @@ class BoundedAssignment::Chunk {
     Index computed = 0;
     for (Index p = 0; p < all_.panels_; ++p) {
       const auto [others, own] = select(p);
+      if (p + 1 < all_.panels_) fetch_bounds(p + 1);
       for (int done = 0; done < own; done += kPanelRows) {
         compute(p, std::min(kPanelRows, own - done), list_of_own_.data() + done);
       }
@@ -109,10 +117,12 @@ class BoundedAssignment::Chunk {
     for (Index i = 0; i < blocks_ * kWidth; i += kWidth) {
       const Vec<float> norm = kernels::load(norms_ + i), lost = all_.slack(norm);
       Vec<float> highest = kernels::load(&squared[at(i)]);
-      highest += all_.rounding_ * highest + lost;
+      const Vec<float> doubt = all_.rounding_ * highest + lost;
+      highest += doubt;
       kernels::store(&threshold_[at(i)], kernels::square_root(highest) * kUp);
       kernels::store(&reach_[at(i)], norm - lost);
       kernels::store(&score_[at(i)], 0.5F * (norm - highest));
+      kernels::store(&doubt_[at(i)], doubt * (2.0F * kUp));
     }
     std::fill(threshold_.begin() + rows_, threshold_.end(), -kInfinity);
   }
@@ -126,31 +136,77 @@ class BoundedAssignment::Chunk {
     return with_drift(std::sqrt(std::max(0.0F, reach_[at(i)] - 2.0F * score)), p);
   }
 
-  /// Lists the rows that may be nearer to a centroid of panel p than to their own: those whose own
-  /// is in another panel, and those whose own is in this. Returns how many.
-  std::pair<int, int> select(Index p) {
+  /// Ahead of their use: the caches are not left to guess where the next panel's begin.
+  void fetch_bounds(Index p) const {
+    constexpr Index kLine = kCacheLine / sizeof(float);
+    for (Index i = 0; i < rows_; i += kLine) fetch_line(bounds_ + p * kChunk + i);
+  }
+
+  /// How many rows may be nearer to a centroid of a panel than to their own, of those whose own is
+  /// in another panel, and of those whose own is in this. The lists hold them.
+  struct Doubted {
+    int others, own;
+  };
+  Doubted select(Index p) {
+    Doubted found;
+    std::int32_t& before = all_.doubted_[at(begin_ / kChunk * all_.panels_ + p)];
+    const auto many = static_cast<std::int32_t>(rows_ / kManyOf);
+    const bool may_tighten = all_.uses_eight_bit();
+    if (!may_tighten || before <= many) {
+      found = list_doubted<false>(p);
+      before = found.others;
+    }
+    if (may_tighten && before > many) found = tighten(p, before);
+    // Whole tiles, of which what is behind the end is computed in vain.
+    std::fill_n(list_.begin() + found.others, kPanelRows, 0);
+    std::fill_n(list_of_own_.begin() + found.own, kPanelRows, 0);
+    return found;
+  }
+
+  /// Raises the bounds of panel p for all rows by its 8-bit scores. before: others in doubt
+  /// without.
+  Doubted tighten(Index p, std::int32_t& before) {
+    static_assert(kChunk % EightBitRows::kBlock == 0);
+    const Index block_rows = EightBitRows::kBlock;
+    bound_scores(all_.rows_in_eight_bit_, begin_ / block_rows,
+                 (rows_ + block_rows - 1) / block_rows, all_.panels_in_eight_bit_[p], own_,
+                 highest_.data());
+    return list_doubted<true>(p, &before);
+  }
+
+  /// kTighten: after raising the bounds by highest_.
+  template <bool kTighten>
+  Doubted list_doubted(Index p, std::int32_t* before = nullptr) {
     const float drift = all_.drift_above_[at(p)];
-    const float* bounds = bounds_ + p * kChunk;
-    const auto first_place = static_cast<std::int32_t>(p * kWidth);
-    const Vec<float> one = kernels::broadcast(1.0F), zero{};
-    std::pair<int, int> count{0, 0};
+    float* const bounds = bounds_ + p * kChunk;
+    const auto panel = static_cast<std::int32_t>(p) - kernels::IntVec<float>{};
+    Doubted found{0, 0};
+    std::int32_t without = 0;
     for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
       const Vec<float> above = (kernels::load(&threshold_[at(block)]) + drift) * kUp;
-      const unsigned doubt = kAll & ~kernels::greater_lanes(kernels::load(bounds + block), above);
+      Vec<float> bound = kernels::load(bounds + block);
+      unsigned doubt = kAll & ~kernels::greater_lanes(bound, above);
       if (doubt == 0) continue;
       kernels::IntVec<float> place;
       std::memcpy(&place, own_ + block, sizeof(place));
-      const Vec<float> within =
-          ((place - first_place) & -static_cast<std::int32_t>(kWidth)) == 0 ? one : zero;
-      const unsigned own = doubt & kernels::greater_lanes(within, zero);
+      const unsigned own = kernels::equal_lanes(place >> kWidthBits, panel);
+      if constexpr (kTighten) {
+        without += std::popcount(doubt & ~own);
+        // These scores and those of floats are off by what is lost in rounding.
+        const Vec<float> lost = all_.slack(kernels::load(norms_ + block));
+        Vec<float> squared =
+            kernels::load(&reach_[at(block)]) - lost - 2.0F * kernels::load(&highest_[at(block)]);
+        squared = squared > 0.0F ? squared : Vec<float>{};
+        bound = kernels::max(with_drift(kernels::square_root(squared), p), bound);
+        kernels::store(bounds + block, bound);
+        doubt &= ~kernels::greater_lanes(bound, above);
+      }
       const auto first = static_cast<std::int32_t>(block);
-      count.first = kernels::append_lanes(doubt & ~own, first, list_.data(), count.first);
-      count.second = kernels::append_lanes(own, first, list_of_own_.data(), count.second);
+      found.others = kernels::append_lanes(doubt & ~own, first, list_.data(), found.others);
+      found.own = kernels::append_lanes(doubt & own, first, list_of_own_.data(), found.own);
     }
-    // Whole tiles, of which what is behind the end is computed in vain.
-    std::fill_n(list_.begin() + count.first, kPanelRows, 0);
-    std::fill_n(list_of_own_.begin() + count.second, kPanelRows, 0);
-    return count;
+    if constexpr (kTighten) *before = without;
+    return found;
   }
 
   /// One register tile: panel p for the first `count` of kPanelRows rows of a list.
@@ -160,7 +216,7 @@ class BoundedAssignment::Chunk {
     kernels::PanelScores panel;
     kernels::score_panel(all_.points_, p, rows, count, panel);
     alignas(kernels::kVectorBytes) float score[kPanelRows], bound[kPanelRows];
-    bool better = false;
+    unsigned better = 0;
     for (int n = 0; n < kPanelRows; n += kWidth) {
       const Vec<float> highest = kernels::load(panel.highest + n);
       const Vec<float> before = kernels::gather(score_.data(), list + n);
@@ -168,25 +224,26 @@ class BoundedAssignment::Chunk {
       squared = squared > 0.0F ? squared : Vec<float>{};
       kernels::store(score + n, before);
       kernels::store(bound + n, with_drift(kernels::square_root(squared), p));
-      better |= kernels::greater_lanes(before, highest) != kAll;
+      better |= (kAll & ~kernels::greater_lanes(before, highest)) << n;
     }
     for (int n = 0; n < count; ++n) bounds_[p * kChunk + list[n]] = bound[n];
-    if (!better) return;
-    kernels::PanelWinners winners;
-    kernels::find_winners(panel, winners);
-    for (int n = 0; n < count; ++n) {
-      if (!(panel.highest[n] >= score[n])) continue;
+    for (better &= kAllRows >> (kPanelRows - count); better != 0; better &= better - 1) {
+      const int n = std::countr_zero(better);
+      const kernels::PanelWinner winner = kernels::find_winner(panel, n);
       const Index i = list[n];
       const Index left = own_[i] / kWidth;
-      const auto place = static_cast<std::int32_t>(p * kWidth + winners.lane[n]);
+      const auto place = static_cast<std::int32_t>(p * kWidth + winner.lane);
       if (left != p) {
-        const float own_score = score_of_own(i);
-        if (!beats(place, panel.highest[n], own_[i], own_score)) continue;
+        float own_score = score_[at(i)] + doubt_[at(i)];
+        if (!(panel.highest[n] > own_score)) {
+          own_score = score_of_own(i);
+          if (!beats(place, panel.highest[n], own_[i], own_score)) continue;
+        }
         float& left_bound = bounds_[left * kChunk + i];
         left_bound = std::min(left_bound, this->bound(i, own_score, left));
       }
       adopt(i, place, panel.highest[n]);
-      bounds_[p * kChunk + i] = this->bound(i, winners.second[n], p);
+      bounds_[p * kChunk + i] = this->bound(i, winner.second, p);
     }
   }
 
@@ -195,22 +252,22 @@ class BoundedAssignment::Chunk {
            (score == other_score && all_.order_[at(place)] < all_.order_[at(other)]);
   }
 
-  /// Until a panel says so, the score of a row's own centroid is known from below only.
+  /// Until a panel says so, the score of a row's own centroid is known within bounds only.
   float score_of_own(Index i) {
-    if (!score_known_[at(i)]) {
+    if (doubt_[at(i)] > 0.0F) {
       const float* rows[kPanelRows];
       std::fill_n(rows, kPanelRows, row(i));
       kernels::PanelScores panel;
       kernels::score_panel(all_.points_, own_[i] / kWidth, rows, 1, panel);
       score_[at(i)] = panel.scores[0][own_[i] % kWidth];
-      score_known_[at(i)] = true;
+      doubt_[at(i)] = 0.0F;
     }
     return score_[at(i)];
   }
 
   void adopt(Index i, std::int32_t place, float score) {
     score_[at(i)] = score;
-    score_known_[at(i)] = true;
+    doubt_[at(i)] = 0.0F;
     if (own_[i] == place) return;
     own_[i] = place;
     moved_.push_back(i);
@@ -229,9 +286,10 @@ class BoundedAssignment::Chunk {
   std::vector<float> threshold_;  ///< distance that a bound must exceed
   std::vector<float> reach_;      ///< |x|^2 less what rounding may take
   std::vector<float> score_;      ///< of the row's own centroid, or below it
-  std::vector<bool> score_known_;
+  std::vector<float> doubt_;      ///< by how much at most
   std::vector<std::int32_t> list_, list_of_own_;
-  std::vector<Index> moved_;  ///< rows that have a new centroid
+  std::vector<float> highest_;  ///< score in a panel at most
+  std::vector<Index> moved_;    ///< rows that have a new centroid
 };
 
 bool BoundedAssignment::worthwhile(Index rows, Index k) {
@@ -246,25 +304,43 @@ double BoundedAssignment::computed_share() const {
   return static_cast<double>(computed) / static_cast<double>(x_.rows * panels_);
 }
 
-void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<float> x,
-                                     std::int64_t* labels, float* distances) {
+/// Nothing is known of their distances yet.
+void BoundedAssignment::take_rows_of(MatrixView<float> x, Index k) {
   x_ = x;
-  panels_ = panels_of(centroids.rows);
-  centroids_ = centroids.eigen();
-  order_.clear();
-  own_.assign(static_cast<std::size_t>(chunks_of(x.rows) * kChunk), 0);
+  calls_ = 0;
+  panels_ = panels_of(k);
+  const auto padded = static_cast<std::size_t>(chunks_of(x.rows) * kChunk);
+  own_.assign(padded, 0);
+  norms_.assign(padded, 0.0F);
   computed_.assign(static_cast<std::size_t>(chunks_of(x.rows)), 0);
-  const kernels::PackedDense points = kernels::pack_points(centroids);
+  // A score is a sum of h + 1 products: of each partial sum 2^-24 is lost at most, and |x|^2 loses
+  // as much. Two scores count twice each in squared distances; the rest is for the sums here.
+  rounding_ = 6.0F * static_cast<float>(x.cols + 4) * 0x1p-24F;
   parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
-    kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
+    for (Index i = begin; i < end; ++i) {
+      norms_[static_cast<std::size_t>(i)] = kernels::squared_norm(x.row(i), x.cols);
+    }
+  });
+  const bool eight_bit = may_use_eight_bit_ && x.cols <= EightBitRows::kMostColumns;
+  rows_in_eight_bit_ = eight_bit ? EightBitRows(x, threads_) : EightBitRows();
+}
+
+void BoundedAssignment::assign_first(MatrixView<float> centroids, std::int64_t* labels,
+                                     float* distances) {
+  centroids_ = centroids.eigen();
+  const kernels::PackedDense points = kernels::pack_points(centroids);
+  parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
+    kernels::assign_nearest(points, x_.row(begin), end - begin, labels + begin, distances + begin);
     for (Index i = begin; i < end; ++i) {
       own_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(labels[i]);
-      distances[i] = squared_distance(x.row(i), centroids.row(labels[i]), x.cols);
+      distances[i] = squared_distance(x_.row(i), centroids.row(labels[i]), x_.cols);
     }
     computed_[static_cast<std::size_t>(begin / kChunk)] = (end - begin) * panels_;
   });
 }
 
+/// Puts the centroids in panels, of whose distances nothing is known. own_: the rows' numbers of
+/// centroids, and then their places.
 void BoundedAssignment::start(MatrixView<float> centroids) {
   order_ = order_in_panels(centroids, kWidth);
   place(take_rows(centroids, order_));
@@ -272,27 +348,30 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   for (std::size_t j = 0; j < order_.size(); ++j) {
     place_of[static_cast<std::size_t>(order_[j])] = static_cast<std::int32_t>(j);
   }
+  for (std::int32_t& own : own_) own = place_of[static_cast<std::size_t>(own)];
   drift_.assign(static_cast<std::size_t>(panels_), 0.0);
   drift_above_.assign(drift_.size(), 0.0F);
-  // A score is a sum of h + 1 products: of each partial sum 2^-24 is lost at most, and |x|^2 loses
-  // as much. Two scores count twice each in squared distances; the rest is for the sums here.
-  rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
-  norms_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk), 0.0F);
-  bounds_ = PagedArray<float>(static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_));
+  doubted_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * panels_),
+                  static_cast<std::int32_t>(kChunk));
+  const auto size = static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_);
+  if (bounds_.size() < size) bounds_ = PagedArray<float>(size);
+  parallel_chunks(static_cast<Index>(size), kChunk, threads_, [&](Index begin, Index end) {
+    std::fill(bounds() + begin, bounds() + end, kNothingKnown);
+  });
+}
+
+void BoundedAssignment::bound_by_distances_to_panels() {
   const Matrix<float> apart = distances_to_panels();
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
     std::array<float, kChunk> radius;
     for (Index i = begin; i < end; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
-      own_[at] = place_of[static_cast<std::size_t>(own_[at])];
-      const float squared = squared_distance(x_.row(i), centroids_.row(own_[at]).data(), x_.cols);
+      const Index own = own_[static_cast<std::size_t>(i)];
+      const float squared = squared_distance(x_.row(i), centroids_.row(own).data(), x_.cols);
       radius[static_cast<std::size_t>(i - begin)] =
           std::sqrt(squared + rounding_ * squared + kUnderflow) * kUp;
     }
     // |x - c'| >= |c - c'| - |x - c|
     float* const bounds = this->bounds() + begin * panels_;
-    std::fill_n(bounds, kChunk * panels_, kNothingKnown);
     for (Index p = 0; p < panels_; ++p) {
       for (Index i = 0; i < end - begin; ++i) {
         const float away = apart(p, own_[static_cast<std::size_t>(begin + i)]);
@@ -343,16 +422,27 @@ void BoundedAssignment::place(Matrix<float> centroids) {
   centroids_ = std::move(centroids);
   points_ = kernels::pack_points(centroids_);
   largest_norm_ = centroids_.rowwise().squaredNorm().maxCoeff();
+  if (uses_eight_bit()) panels_in_eight_bit_ = EightBitPanels(centroids_);
 }
 
 void BoundedAssignment::assign(MatrixView<float> centroids, MatrixView<float> x,
                                std::int64_t* labels, float* distances) {
   if (x.data != x_.data || x.rows != x_.rows || x.cols != x_.cols ||
       centroids.rows != centroids_.rows()) {
-    return assign_first(centroids, x, labels, distances);
+    take_rows_of(x, centroids.rows);
   }
-  if (order_.empty()) {
+  ++calls_;
+  if (calls_ == 1) {
+    if (!uses_eight_bit()) return assign_first(centroids, labels, distances);
     start(centroids);
+  } else if (calls_ == 2) {
+    // The first step of the centroids is too large for any bound, and their places deserve others.
+    if (uses_eight_bit()) {
+      for (std::int32_t& own : own_)
+        own = static_cast<std::int32_t>(order_[static_cast<std::size_t>(own)]);
+    }
+    start(centroids);
+    if (!uses_eight_bit()) bound_by_distances_to_panels();
   } else {
     move(centroids);
   }

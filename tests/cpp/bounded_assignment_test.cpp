@@ -59,9 +59,9 @@ void step(const Matrix<float>& x, const Labels& labels, Matrix<float>& centroids
 /// Bounds and brute force through `steps` of Lloyd's, from the same centroids each.
 /// Returns the share of products in the last step.
 double expect_equal_labels(const Matrix<float>& x, Matrix<float> centroids, int steps,
-                           int threads = 2) {
+                           bool eight_bit) {
   const auto n = static_cast<std::size_t>(x.rows());
-  BoundedAssignment bounded(threads);
+  BoundedAssignment bounded(2, eight_bit);
   Labels labels(n), expected(n);
   std::vector<float> distances(n), expected_distances(n);
   for (int s = 0; s < steps; ++s) {
@@ -78,6 +78,18 @@ double expect_equal_labels(const Matrix<float>& x, Matrix<float> centroids, int 
     step(x, labels, centroids);
   }
   return bounded.computed_share();
+}
+
+/// With 8-bit products, where the processor has them, and without.
+std::vector<bool> ways() {
+  return has_eight_bit_products() ? std::vector<bool>{false, true} : std::vector<bool>{false};
+}
+
+void expect_equal_labels(const Matrix<float>& x, const Matrix<float>& centroids, int steps) {
+  for (const bool eight_bit : ways()) {
+    SCOPED_TRACE(eight_bit ? "with 8-bit products" : "without 8-bit products");
+    expect_equal_labels(x, centroids, steps, eight_bit);
+  }
 }
 
 // Sizes that are no multiple of any vector, tile or chunk on purpose.
@@ -113,6 +125,35 @@ TEST(BoundedAssignment, AllowsForTheRoundingOfScores) {
   expect_equal_labels(x, drawn_rows(x, 100, 8), 8);
   const Matrix<float> tiny = gaussian(3000, 8, 7, 1e-18);
   expect_equal_labels(tiny, drawn_rows(tiny, 100, 8), 4);
+}
+
+TEST(BoundedAssignment, CopesWithRowsAndCentroidsOfVeryDifferentSizes) {
+  // A few rows and columns take all the steps that 8 bits have.
+  Matrix<float> x = gaussian(5000, 19, 23);
+  for (Index i = 0; i < 5000; i += 7) x.row(i) *= 1e4F;
+  x.col(3) *= 1e3F;
+  x.row(11).setZero();
+  Matrix<float> centroids = drawn_rows(x, 130, 24);
+  centroids.row(5).setZero();
+  centroids.row(6) *= 1e6F;
+  expect_equal_labels(x, centroids, 6);
+}
+
+TEST(BoundedAssignment, GivesTheSameDistancesWithAndWithoutEightBits) {
+  if (!has_eight_bit_products()) GTEST_SKIP() << "no AVX-512 VNNI here";
+  const Matrix<float> x = gaussian(4000, 24, 25);
+  Matrix<float> centroids = drawn_rows(x, 150, 26);
+  BoundedAssignment with(1, true), without(1, false);
+  Labels labels(4000), other_labels(4000);
+  std::vector<float> distances(4000), other_distances(4000);
+  for (int s = 0; s < 6; ++s) {
+    with.assign(centroids, x, labels.data(), distances.data());
+    without.assign(centroids, x, other_labels.data(), other_distances.data());
+    EXPECT_EQ(labels, other_labels);
+    EXPECT_EQ(distances, other_distances);
+    if (s > 0) EXPECT_LT(with.computed_share(), without.computed_share());
+    step(x, labels, centroids);
+  }
 }
 
 TEST(BoundedAssignment, FollowsCentroidsThatJump) {
@@ -167,8 +208,11 @@ TEST(BoundedAssignment, IsBitIdenticalForEveryThreadCount) {
 
 TEST(BoundedAssignment, ComputesFewProductsOnceTheCentroidsSettle) {
   const Matrix<float> clustered = blobs(5000, 16, 60, 17), structureless = gaussian(5000, 16, 18);
-  EXPECT_LT(expect_equal_labels(clustered, drawn_rows(clustered, 120, 19), 11), 0.5);
-  EXPECT_LT(expect_equal_labels(structureless, drawn_rows(structureless, 120, 20), 11), 0.9);
+  for (const bool eight_bit : ways()) {
+    EXPECT_LT(expect_equal_labels(clustered, drawn_rows(clustered, 120, 19), 11, eight_bit), 0.5);
+    EXPECT_LT(expect_equal_labels(structureless, drawn_rows(structureless, 120, 20), 11, eight_bit),
+              0.9);
+  }
 }
 
 TEST(CentroidPanels, AreAPermutationWithNumbersInOrderWithin) {

@@ -45,6 +45,17 @@ ECSEQ_INLINE Vec<float> highest_lanes(Vec<float>* v) {
   }
 }
 
+/// Every lane = the highest lane of v.
+template <int Step = 1>
+ECSEQ_INLINE Vec<float> fold_all(Vec<float> v) {
+  if constexpr (Step < kLanes<float>) {
+    return fold_all<2 * Step>(
+        fold_pair<Step>(v, v, std::make_integer_sequence<int, kLanes<float>>()));
+  } else {
+    return v;
+  }
+}
+
 /// highest[n] = the highest lane of v[n].
 ECSEQ_INLINE void highest_of_rows(const Vec<float> (&v)[kPanelRows], float* highest) {
   constexpr int kWidth = kLanes<float>;
@@ -57,33 +68,43 @@ ECSEQ_INLINE void highest_of_rows(const Vec<float> (&v)[kPanelRows], float* high
   }
 }
 
+/// acc[n] = bias + x[n] . panel for `Rows` rows, few enough that a register is left for each
+/// pointer.
+template <int Rows>
+ECSEQ_INLINE void multiply_panel(const float* weight, Vec<float> bias, Index d,
+                                 const float* const* x, Vec<float>* acc) {
+  const float* row[Rows];
+  Vec<float> sum[Rows];
+#pragma GCC unroll 8
+  for (int n = 0; n < Rows; ++n) {
+    row[n] = x[n];
+    sum[n] = bias;
+  }
+  for (Index k = 0; k < d; ++k) {
+    const Vec<float> w = load(weight + k * kLanes<float>);
+#pragma GCC unroll 8
+    for (int n = 0; n < Rows; ++n) sum[n] = fma(w, broadcast(row[n][k]), sum[n]);
+  }
+#pragma GCC unroll 8
+  for (int n = 0; n < Rows; ++n) acc[n] = sum[n];
+}
+
 template <int Rows>
 inline void score_panel_rows(const PackedDense& points, Index p, const float* const* x,
                              PanelScores& out) {
-  const Index d = points.in();
+  constexpr int kTogether = 8;
   const float* weight = points.panel(p);
   const Vec<float> bias = load(points.bias(p));
   Vec<float> acc[kPanelRows];
 #pragma GCC unroll 16
   for (int n = 0; n < kPanelRows; ++n) acc[n] = bias;
-  // Several k at a time: there are more pointers than registers for them.
-  constexpr int kTogether = 4;
-  Index k = 0;
-  for (; k + kTogether <= d; k += kTogether) {
-    Vec<float> w[kTogether];
-#pragma GCC unroll 4
-    for (int t = 0; t < kTogether; ++t) w[t] = load(weight + (k + t) * kLanes<float>);
-#pragma GCC unroll 16
-    for (int n = 0; n < Rows; ++n) {
-      const float* row = x[n] + k;
-#pragma GCC unroll 4
-      for (int t = 0; t < kTogether; ++t) acc[n] = fma(w[t], broadcast(row[t]), acc[n]);
-    }
+#pragma GCC unroll 2
+  for (int n = 0; n + kTogether <= Rows; n += kTogether) {
+    multiply_panel<kTogether>(weight, bias, points.in(), x + n, acc + n);
   }
-  for (; k < d; ++k) {
-    const Vec<float> w = load(weight + k * kLanes<float>);
-#pragma GCC unroll 16
-    for (int n = 0; n < Rows; ++n) acc[n] = fma(w, broadcast(x[n][k]), acc[n]);
+  constexpr int kRest = Rows % kTogether;
+  if constexpr (kRest > 0) {
+    multiply_panel<kRest>(weight, bias, points.in(), x + Rows - kRest, acc + Rows - kRest);
   }
 #pragma GCC unroll 16
   for (int n = 0; n < kPanelRows; ++n) out.scores[n] = acc[n];
@@ -102,26 +123,36 @@ inline void score_panel(const PackedDense& points, Index p, const float* const* 
   detail::score_panel_rows<kPanelRows / 4>(points, p, x, out);
 }
 
-/// The lowest lane of row n that has the highest score, and the highest score of the other lanes.
-struct PanelWinners {
-  int lane[kPanelRows];
-  alignas(kVectorBytes) float second[kPanelRows];
+/// The lowest lane that has the highest score of a row, and the highest score of the other lanes.
+struct PanelWinner {
+  int lane;
+  float second;
 };
 
-inline void find_winners(const PanelScores& panel, PanelWinners& out) {
+ECSEQ_INLINE PanelWinner find_winner(const PanelScores& panel, int row) {
   constexpr unsigned kAll = (1U << kLanes<float>)-1;
+  const Vec<float> scores = panel.scores[row];
+  const unsigned lanes = kAll & ~greater_lanes(broadcast(panel.highest[row]), scores);
+  const int lane = lanes == 0 ? 0 : __builtin_ctz(lanes);
   IntVec<float> numbers;
-  for (int lane = 0; lane < kLanes<float>; ++lane) numbers[lane] = lane;
-  Vec<float> others[kPanelRows];
-#pragma GCC unroll 16
-  for (int n = 0; n < kPanelRows; ++n) {
-    const Vec<float> highest = broadcast(panel.highest[n]);
-    const unsigned lanes = kAll & ~greater_lanes(highest, panel.scores[n]);
-    const int lane = lanes == 0 ? 0 : __builtin_ctz(lanes);
-    out.lane[n] = lane;
-    others[n] = numbers == lane ? broadcast(kNoScore) : panel.scores[n];
-  }
-  detail::highest_of_rows(others, out.second);
+  for (int l = 0; l < kLanes<float>; ++l) numbers[l] = l;
+  const Vec<float> others = numbers == lane ? broadcast(kNoScore) : scores;
+  return {lane, detail::fold_all(others)[0]};
+}
+
+/// Bit n is set where a[n] == b[n].
+ECSEQ_INLINE unsigned equal_lanes(IntVec<float> a, IntVec<float> b) {
+#if defined(__AVX512F__)
+  return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+#elif defined(__AVX__)
+  return static_cast<unsigned>(_mm256_movemask_ps((__m256)(a == b)));
+#elif defined(__SSE__)
+  return static_cast<unsigned>(_mm_movemask_ps((__m128)(a == b)));
+#else
+  unsigned mask = 0;
+  for (int lane = 0; lane < kLanes<float>; ++lane) mask |= unsigned{a[lane] == b[lane]} << lane;
+  return mask;
+#endif
 }
 
 /// Lane n = p[places[n]].
