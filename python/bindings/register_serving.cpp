@@ -139,6 +139,17 @@ void register_live_scorer(py::module_& m) {
           },
           py::arg("events"), py::arg("times"), py::arg("time"), py::arg("keys"), py::arg("top"),
           py::arg("method"))
+      .def(
+          "explain_event",
+          [](const LiveScorer& live, std::uint64_t user, const FloatArray& event, double time,
+             const py::list& keys, Index top, const std::string& method) {
+            const HeldKeys entities(keys);
+            const serving::Event happened{
+                {event.data(), static_cast<std::size_t>(event.size())}, time, entities};
+            return to_python(released([&] { return live.explain(user, happened, top, method); }));
+          },
+          py::arg("user"), py::arg("event"), py::arg("time"), py::arg("keys"), py::arg("top"),
+          py::arg("method"))
       .def("reload", &LiveScorer::reload, py::arg("path"), py::call_guard<py::gil_scoped_release>())
       .def("save", &LiveScorer::save, py::arg("folder"), py::call_guard<py::gil_scoped_release>())
       .def("restore", &LiveScorer::restore, py::arg("folder"),

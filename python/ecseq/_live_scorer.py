@@ -162,6 +162,32 @@ class LiveScorer:
         request = scorer._request(events, times, time, entities)
         return scorer._explanation(self._core.explain(*request, n_cases, str(method)), entities)
 
+    def explain_event(
+        self,
+        user: Hashable,
+        event: Any,
+        top: int = 5,
+        *,
+        time: Moment,
+        entities: Mapping[str, Any] | None = None,
+        method: str = "auto",
+    ) -> Explanation:
+        """Why `on_event` of this event scores as it does; asked before it, and nothing of it stays.
+
+        user, event, time and entities are those of `on_event`; top and method those of `explain`.
+        """
+        n_cases = cases_asked(top)
+        scorer = self._scorer
+        found = self._core.explain_event(
+            _key(user, "user"),
+            scorer._rows.event(event, "event"),
+            as_moment(time, "time"),
+            scorer._keys(entities),
+            n_cases,
+            str(method),
+        )
+        return scorer._explanation(found, entities)
+
     def reload(self, path: Any) -> None:
         """Another model file in the place of this one, verified first, while scoring goes on.
 

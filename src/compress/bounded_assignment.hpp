@@ -16,7 +16,7 @@ namespace ecseq::compress {
 /// own, is kept; it falls by the panel's largest drift, and while it exceeds the distance to the
 /// row's own centroid the panel's products need not be computed. The first bounds are the triangle
 /// inequality's, from the distances between centroids (Elkan, ICML 2003, Lemma 1). Where the
-/// processor has 8-bit products, those bound what a panel's centroids score in an eighth of the
+/// processor has 8-bit products, those bound what a panel's centroids score in a fifth of the
 /// time, and panels are computed so where many rows are in doubt.
 ///
 /// Exact: the bounds allow for rounding, so the labels are those of kernels::assign_nearest, the

@@ -64,7 +64,12 @@ Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
 }  // namespace
 
 void require_fit(const ModelState& state, const Samples& samples) {
-  if (state.encoder) {
+  if (state.encoder && samples.encoded) {
+    if (samples.embedding.cols != state.encoder->embedding_size()) {
+      throw InvalidArgument("embedding: expected " + columns_text(state.encoder->embedding_size()) +
+                            ", got " + columns_text(samples.embedding.cols));
+    }
+  } else if (state.encoder) {
     if (!samples.sequences) {
       throw InvalidArgument(
           "X: this model was fitted on sequences and has an encoder; got a matrix");
@@ -105,8 +110,8 @@ void require_fit(const ModelState& state, const Samples& samples) {
 }
 
 Matrix<float> embed(const ModelState& state, const Samples& samples, int num_threads) {
-  if (state.encoder) return state.encoder->encode(*samples.sequences, num_threads);
-  return samples.embedding.eigen();
+  if (!state.encoder || samples.encoded) return samples.embedding.eigen();
+  return state.encoder->encode(*samples.sequences, num_threads);
 }
 
 Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs) {

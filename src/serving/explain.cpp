@@ -42,8 +42,17 @@ pipeline::Explanation Scorer::explain(const Request& request, Index top, const E
   } else {
     samples.embedding = request.events;
   }
-  for (std::size_t e = 0; e < request.entities.size(); ++e) {
-    const auto& keys = request.entities[e];
+  return explain_samples(std::move(samples), request.time, request.entities, top, live, method);
+}
+
+/// samples: one row without its entities
+pipeline::Explanation Scorer::explain_samples(pipeline::Samples samples, double time,
+                                              EntityKeys entities, Index top,
+                                              const EntityReader* live,
+                                              const std::string& method) const {
+  const Frozen& frozen = *frozen_;
+  for (std::size_t e = 0; e < entities.size(); ++e) {
+    const auto& keys = entities[e];
     pipeline::EntityColumn column{frozen.entity_names[e], {keys.begin(), keys.end()}, {}};
     if (frozen.model.entities()[e].options().set) {
       column.offsets = {0, static_cast<Index>(keys.size())};
@@ -52,14 +61,13 @@ pipeline::Explanation Scorer::explain(const Request& request, Index top, const E
     }
     samples.entities.push_back(std::move(column));
   }
-  if (frozen.timed_entities) samples.times = {request.time};
+  if (frozen.timed_entities) samples.times = {time};
   if (live == nullptr) return frozen.model.explain(samples, top, 1, method).front();
-  const pipeline::EntityBlocks entities =
-      blocks_of(frozen.model, *live, request.entities, request.time);
-  pipeline::Explanation out = frozen.model.explain(samples, top, 1, method, &entities).front();
+  const pipeline::EntityBlocks blocks = blocks_of(frozen.model, *live, entities, time);
+  pipeline::Explanation out = frozen.model.explain(samples, top, 1, method, &blocks).front();
   for (std::size_t e = 0; e < out.entities.size(); ++e) {
     out.entities[e].known = false;
-    for (const relation::EntityKey key : request.entities[e]) {
+    for (const relation::EntityKey key : entities[e]) {
       out.entities[e].known = out.entities[e].known || live->knows(e, key);
     }
   }

@@ -31,6 +31,14 @@ std::shared_ptr<EntityStates> entities_of(const Scorer& scorer, const LiveOption
                                         model.target_std(), options.entities);
 }
 
+/// An event of a model without encoder: its values are the embedding.
+Request alone(const Event& event) {
+  return {{event.values.data(), 1, static_cast<Index>(event.values.size())},
+          {},
+          event.time,
+          event.entities};
+}
+
 }  // namespace
 
 LiveScorer::LiveScorer(const std::string& path, const LiveOptions& options)
@@ -77,11 +85,7 @@ Score LiveScorer::on_event(std::uint64_t user, const Event& event, std::uint64_t
     });
   } else {
     require_new();
-    const Request request{{event.values.data(), 1, static_cast<Index>(event.values.size())},
-                          {},
-                          event.time,
-                          event.entities};
-    score = scorer.score(request, workspace, entities);
+    score = scorer.score(alone(event), workspace, entities);
   }
   if (entities != nullptr) entities->observe(event_id, event.time, event.entities, score.base);
   return score;
@@ -105,6 +109,17 @@ pipeline::Explanation LiveScorer::explain(const Request& request, Index top,
                                           const std::string& method) const {
   const Current version = current();
   return version->scorer.explain(request, top, version->entities.get(), method);
+}
+
+pipeline::Explanation LiveScorer::explain(std::uint64_t user, const Event& event, Index top,
+                                          const std::string& method) const {
+  const Current version = current();
+  const Scorer& scorer = version->scorer;
+  const EntityStates* const entities = version->entities.get();
+  if (!version->users) return scorer.explain(alone(event), top, entities, method);
+  State state = scorer.start(user);
+  version->users->read(user, state.block());
+  return scorer.explain_update(state.block(), event, top, entities, method);
 }
 
 void LiveScorer::reload(const std::string& path) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/kernels/finite.hpp"
@@ -56,8 +57,25 @@ bool Scorer::accepts(std::span<const std::byte> block) const {
          head.encoder == encoder_id();
 }
 
-Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& workspace,
-                     const EntityReader* live) const {
+/// A block after one event more, in the workspace.
+struct Scorer::Advanced {
+  StateHead head;
+  const double* times;
+  const float* numbers;
+  const float* x;  ///< [h] the embedding
+
+  void write(std::span<std::byte> block, const Frozen& frozen) const {
+    const std::size_t time_bytes = sizeof(double) * static_cast<std::size_t>(frozen.state_times);
+    const std::size_t number_bytes = sizeof(float) * static_cast<std::size_t>(frozen.state_numbers);
+    std::byte* const payload = block.data() + sizeof head;
+    std::memcpy(block.data(), &head, sizeof head);
+    std::memcpy(payload, times, time_bytes);
+    std::memcpy(payload + time_bytes, numbers, number_bytes);
+  }
+};
+
+Scorer::Advanced Scorer::advance(std::span<const std::byte> block, const Event& event,
+                                 Workspace& workspace) const {
   const Frozen& frozen = *frozen_;
   if (!accepts(block)) {
     state_size();  // refuses a model without encoder
@@ -84,7 +102,6 @@ Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& 
                           std::to_string(head.time));
   }
 
-  const kernels::FlushDenormals flush;
   Arena& memory = workspace.memory;
   memory.reset();
   float* const x = memory.take<float>(embedding_size());
@@ -92,7 +109,7 @@ Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& 
   float* const numbers = memory.take<float>(frozen.state_numbers);
   const std::size_t time_bytes = sizeof(double) * static_cast<std::size_t>(frozen.state_times);
   const std::size_t number_bytes = sizeof(float) * static_cast<std::size_t>(frozen.state_numbers);
-  std::byte* const payload = block.data() + sizeof head;
+  const std::byte* const payload = block.data() + sizeof head;
   std::memcpy(times, payload, time_bytes);
   std::memcpy(numbers, payload + time_bytes, number_bytes);
   const auto before = static_cast<Index>(std::min<std::uint64_t>(head.events, 1U << 30));
@@ -113,18 +130,36 @@ Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& 
     if (frozen.state_times > 0) times[held] = event.time;
     frozen.encoder->encode(numbers, frozen.state_times > 0 ? times : nullptr, held + 1, x, memory);
   }
-  const Score score = frozen.finish({x, event.time, event.entities}, live, workspace);
   ++head.events;
   head.time = event.time;
-  std::memcpy(block.data(), &head, sizeof head);
-  std::memcpy(payload, times, time_bytes);
-  std::memcpy(payload + time_bytes, numbers, number_bytes);
+  return {head, times, numbers, x};
+}
+
+Score Scorer::update(std::span<std::byte> block, const Event& event, Workspace& workspace,
+                     const EntityReader* live) const {
+  const kernels::FlushDenormals flush;
+  const Advanced next = advance(block, event, workspace);
+  const Score score = frozen_->finish({next.x, event.time, event.entities}, live, workspace);
+  next.write(block, *frozen_);
   return score;
 }
 
 float Scorer::update(State& state, const Event& event, const EntityReader* live) const {
   require_one_output("update");
   return update(state.block(), event, Workspace::of_this_thread(), live).value();
+}
+
+pipeline::Explanation Scorer::explain_update(std::span<const std::byte> block, const Event& event,
+                                             Index top, const EntityReader* live,
+                                             const std::string& method) const {
+  const Advanced next = [&] {
+    const kernels::FlushDenormals flush;
+    return advance(block, event, Workspace::of_this_thread());
+  }();
+  pipeline::Samples samples;
+  samples.embedding = {next.x, 1, embedding_size()};
+  samples.encoded = true;
+  return explain_samples(std::move(samples), event.time, event.entities, top, live, method);
 }
 
 }  // namespace ecseq::serving

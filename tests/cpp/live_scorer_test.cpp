@@ -73,6 +73,37 @@ TEST(LiveScorer, EntitiesThatNeverMoveScoreDifferently) {
   EXPECT_GT((replayed - frozen).cwiseAbs().maxCoeff(), 0.1F) << "else the tests prove nothing";
 }
 
+TEST(LiveScorer, ExplainsAnEventAsItIsGoingToScoreIt) {
+  for (const char* aggregator : {"summary", "gnn"}) {
+    const Fitted fitted(aggregator);
+    const Stream& stream = fitted.future;
+    LiveScorer live(Scorer(fitted.model, {kWindow}), quick_options());
+    run(live, stream, 0, 200, 7 * kDay);
+    Workspace workspace;
+    for (Index i = 200; i < 230; ++i) {
+      std::span<const relation::EntityKey> keys;
+      const Event event = event_of(stream, i, keys);
+      const auto user = stream.user[static_cast<std::size_t>(i)];
+      const auto found = live.explain(user, event, 3);
+      const auto id = static_cast<std::uint64_t>(i);
+      const float logit = live.on_event(user, event, id, workspace).logits[0];
+      EXPECT_NEAR(found.score, logit, 1e-5 * (1.0 + std::abs(logit))) << aggregator;
+      ASSERT_EQ(found.entities.size(), 1U);
+      EXPECT_TRUE(found.entities[0].known);
+    }
+  }
+}
+
+TEST(LiveScorer, AnExplanationMakesNoUser) {
+  const Fitted fitted;
+  LiveScorer live(Scorer(fitted.model, {kWindow}), quick_options());
+  std::span<const relation::EntityKey> keys;
+  const Event event = event_of(fitted.future, 0, keys);
+  live.explain(12345, event, 3);
+  EXPECT_EQ(live.current()->users->size(), 0U);
+  EXPECT_EQ(live.current()->entities->pending(), 0U);
+}
+
 TEST(LiveScorer, GoesOnFromASnapshot) {
   const Fitted fitted;
   const auto folder =

@@ -124,6 +124,34 @@ TEST(Streaming, AnUpdateEqualsAFullScoreForEveryCellAndLayerCount) {
   }
 }
 
+TEST(Streaming, AnUpdateIsExplainedAsTheWholeHistory) {
+  for (const char* cell : {"lstm", "transformer"}) {
+    const pipeline::Model model = model_with(small_encoder(cell));
+    const Scorer scorer(model, {0});
+    const Events test(6, 5, 3, 20);
+    const SequencesView all = test.sequences;
+    for (Index i = 0; i < all.size; ++i) {
+      State state = scorer.start(1);
+      const Index last = all.stops[i] - 1;
+      for (Index row = all.starts[i]; row < last; ++row) scorer.update(state, event_at(all, row));
+      const auto before = state.bytes();
+      const auto found = scorer.explain_update(state.block(), event_at(all, last), 3);
+      EXPECT_EQ(state.bytes(), before);
+      const auto expected = scorer.explain(request_of(all, all.starts[i], last + 1), 3);
+      EXPECT_NEAR(found.score, expected.score, 1e-5 * (1.0 + std::abs(expected.score)));
+      EXPECT_NEAR(found.base_score, expected.base_score, 1e-5 * (1.0 + std::abs(found.base_score)));
+      ASSERT_EQ(found.similar.size(), expected.similar.size());
+      for (std::size_t j = 0; j < found.similar.size(); ++j) {
+        EXPECT_EQ(found.similar[j].representative, expected.similar[j].representative);
+        EXPECT_NEAR(found.similar[j].contribution, expected.similar[j].contribution, 1e-5);
+      }
+      Workspace workspace;
+      const float logit = scorer.update(state.block(), event_at(all, last), workspace).logits[0];
+      EXPECT_NEAR(found.score, logit, 1e-5 * (1.0 + std::abs(logit))) << cell;
+    }
+  }
+}
+
 TEST(Streaming, AnUpdateEqualsAFullScoreForEveryPooling) {
   for (const char* cell : {"lstm", "gru"}) {
     for (const char* pooling : {"mean", "max", "attention"}) {

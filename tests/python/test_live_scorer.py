@@ -116,6 +116,23 @@ def test_entities_learn_and_users_go_on(model_file: Path, tmp_path: Path) -> Non
     assert live.version == 2
 
 
+def test_an_event_is_explained_as_it_is_going_to_be_scored(model_file: Path) -> None:
+    live = ecseq.LiveScorer(model_file, window=WINDOW)
+    frame = payments(60, 4)
+    for i, row in enumerate(frame.itertuples()):
+        event = [row.amount, row.other]
+        entities = {"terminal": row.terminal}
+        explanation = live.explain_event(row.card, event, 3, time=row.ts, entities=entities)
+        users = live.n_users
+        score = live.on_event(row.card, event, time=row.ts, entities=entities, event_id=i)
+        assert explanation.score == pytest.approx(score, abs=1e-5)
+        assert len(explanation.similar) <= 3
+        assert live.n_users in (users, users + 1)
+    assert live.n_waiting == 60
+    with pytest.raises(ValueError, match="top"):
+        live.explain_event("c1", [0.0, 0.0], -1, time=1.0, entities={"terminal": "t1"})
+
+
 def test_labels_by_user_and_time(model_file: Path) -> None:
     live = ecseq.LiveScorer(model_file, window=WINDOW)
     live.on_event("c1", [0.0, 0.0], time=90 * DAY, entities={"terminal": "t1"})

@@ -36,6 +36,8 @@ struct EntityColumn {
 struct Samples {
   MatrixView<float> embedding;             ///< [n, h], or empty
   std::optional<SequencesView> sequences;  ///< or these
+  /// Only where a row is to be explained: `embedding` is what the model's encoder made of events.
+  bool encoded = false;
   std::vector<EntityColumn> entities;
   std::vector<double> times;  ///< [n] seconds, or empty
   /// [n, outputs], or empty: training rows only, what the base says of them, logits or values,

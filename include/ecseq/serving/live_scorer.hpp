@@ -56,6 +56,10 @@ class LiveScorer {
   Score score(const Request& request, Workspace& workspace) const;
   pipeline::Explanation explain(const Request& request, Index top,
                                 const std::string& method = "auto") const;
+  /// Why on_event scores this event as it does, asked before it or with it in mind: nothing of it
+  /// stays. An unknown user's first event.
+  pipeline::Explanation explain(std::uint64_t user, const Event& event, Index top,
+                                const std::string& method = "auto") const;
 
   /// Another model in the place of this one, while scoring goes on. States of users go on if the
   /// new model has the same encoder, else all users start anew; memories of entities go on if the

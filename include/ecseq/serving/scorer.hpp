@@ -99,12 +99,23 @@ class Scorer {
   Score update(std::span<std::byte> block, const Event& event, Workspace& workspace,
                const EntityReader* live = nullptr) const;
   float update(State& state, const Event& event, const EntityReader* live = nullptr) const;
+  /// Why `update` scores the event as it does; the block stays as it was. Of a window, or of all
+  /// events so far, as the block holds them.
+  pipeline::Explanation explain_update(std::span<const std::byte> block, const Event& event,
+                                       Index top, const EntityReader* live = nullptr,
+                                       const std::string& method = "auto") const;
 
   const pipeline::Model& model() const;
 
  private:
   struct Frozen;
+  struct Advanced;
   void require_one_output(const char* call) const;
+  Advanced advance(std::span<const std::byte> block, const Event& event,
+                   Workspace& workspace) const;
+  pipeline::Explanation explain_samples(pipeline::Samples samples, double time, EntityKeys entities,
+                                        Index top, const EntityReader* live,
+                                        const std::string& method) const;
 
   std::shared_ptr<const Frozen> frozen_;
 };
