@@ -198,8 +198,7 @@ EntityIds read_entities(const json& message, const Schema& schema) {
   return ids;
 }
 
-EventMessage read_event(const json& message, const Schema& schema) {
-  require_fields(message, "an event", {"user", "time", "values", "entities", "event_id"});
+EventMessage event_of(const json& message, const Schema& schema) {
   EventMessage event;
   const std::string user = id_text(get(message, "user"), "user");
   event.user = ecseq::relation::entity_key(user);
@@ -210,6 +209,11 @@ EventMessage read_event(const json& message, const Schema& schema) {
   const json* const id = find(message, "event_id");
   event.event_id = id ? id_text(*id, "event_id") : id_of(user, event.time);
   return event;
+}
+
+EventMessage read_event(const json& message, const Schema& schema) {
+  require_fields(message, "an event", {"user", "time", "values", "entities", "event_id"});
+  return event_of(message, schema);
 }
 
 LabelMessage read_label(const json& message, const Schema& schema) {
@@ -313,9 +317,14 @@ ScoreMessage read_score(std::string_view body, const Schema& schema) {
 
 ExplainMessage read_explain(std::string_view body, const Schema& schema) {
   const json message = parse_json(body);
-  require_fields(message, "a request", {"events", "times", "time", "entities", "top"});
   ExplainMessage result;
-  result.request = score_of(message, schema);
+  if (message.is_object() && message.contains("events")) {
+    require_fields(message, "a request", {"events", "times", "time", "entities", "top"});
+    result.what = score_of(message, schema);
+  } else {
+    require_fields(message, "an event", {"user", "time", "values", "entities", "event_id", "top"});
+    result.what = event_of(message, schema);
+  }
   if (const json* const top = find(message, "top")) {
     const double wanted = number(*top, "top");
     if (wanted < 1 || wanted > kMaxTop || wanted != std::floor(wanted)) {

@@ -67,9 +67,9 @@ struct ScoreMessage {
   EntityIds entities;
 };
 
-/// The same and {"top": 5}
+/// A history, or an event as it is going to be scored; and {"top": 5}
 struct ExplainMessage {
-  ScoreMessage request;
+  std::variant<ScoreMessage, EventMessage> what;
   Index top = 5;
 };
 

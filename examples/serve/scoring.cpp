@@ -123,8 +123,13 @@ Scored Scoring::score(const Reading& reading, const ScoreMessage& message) const
 
 ecseq::pipeline::Explanation Scoring::explain(const Reading& reading,
                                               const ExplainMessage& message) const {
-  const Keys keys(message.request.entities);
-  return live_.explain(request_of(message.request, reading.schema(), keys), message.top);
+  if (const auto* const event = std::get_if<EventMessage>(&message.what)) {
+    const Keys keys(event->entities);
+    return live_.explain(event->user, {event->values, event->time, keys}, message.top);
+  }
+  const auto& history = std::get<ScoreMessage>(message.what);
+  const Keys keys(history.entities);
+  return live_.explain(request_of(history, reading.schema(), keys), message.top);
 }
 
 std::string Scoring::reload() {

@@ -40,15 +40,18 @@ void require_scorable(const service::ScoreMessage& message, const service::Schem
   require(message.entities[0].size() <= 1);
 }
 
+void require_scorable(const service::EventMessage& event, const service::Schema& schema) {
+  require(event.values.size() == static_cast<std::size_t>(schema.n_features));
+  require(std::isfinite(event.time) && !event.event_id.empty());
+}
+
 void read(unsigned choice, std::string_view body) {
   const service::Schema schema = schema_of(choice >> 2);
   switch (choice % 4) {
     case 0:
       for (const auto& item : service::read_events(body, schema).items) {
         const auto* const event = std::get_if<service::EventMessage>(&item);
-        if (event == nullptr) continue;
-        require(event->values.size() == static_cast<std::size_t>(schema.n_features));
-        require(std::isfinite(event->time) && !event->event_id.empty());
+        if (event != nullptr) require_scorable(*event, schema);
       }
       break;
     case 1:
@@ -59,7 +62,7 @@ void read(unsigned choice, std::string_view body) {
       break;
     default: {
       const service::ExplainMessage message = service::read_explain(body, schema);
-      require_scorable(message.request, schema);
+      std::visit([&](const auto& what) { require_scorable(what, schema); }, message.what);
       require(message.top >= 1);
     }
   }

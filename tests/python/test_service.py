@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import math
 import os
 import re
 import shutil
@@ -266,6 +267,21 @@ def test_explains(service: Service) -> None:
     assert answer["entities"][0]["by"] == "terminal"
     assert answer["entities"][0]["known"]
     assert len(answer["entities"][0]["facts"]) > 3
+
+
+def test_explains_an_event_as_it_is_going_to_be_scored(service: Service) -> None:
+    for i in range(3):
+        service.post("/event", payment("explained", i))
+    users = service.ask("GET", "/health")[1]["users"]
+    event = payment("explained", 3)
+    answer = service.post("/explain", {**event, "top": 2})
+    assert len(answer["similar"]) == 2
+    assert service.post("/explain", event)["score"] == answer["score"], "nothing of it stayed"
+    assert service.ask("GET", "/health")[1]["users"] == users
+    scored = service.post("/event", event)["score"]
+    assert 1 / (1 + math.exp(-answer["score"])) == pytest.approx(scored, abs=1e-5)
+    status, answer = service.ask("POST", "/explain", {"top": 2})
+    assert (status, answer["error"]) == (400, "user: missing")
 
 
 EVENT = payment("bad", 0)
