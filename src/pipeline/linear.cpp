@@ -76,10 +76,9 @@ class Likelihood {
   double loss_and_error(Row&& z, const float* y) const {
     if (task_ == Task::kBinary) {
       const double logit = z[0];
-      const double loss =
-          std::max(logit, 0.0) - logit * y[0] + std::log1p(std::exp(-std::abs(logit)));
-      z[0] = 1.0 / (1.0 + std::exp(-logit)) - y[0];
-      return loss;
+      const double odds = std::exp(-std::abs(logit));
+      z[0] = (logit < 0.0 ? odds : 1.0) / (1.0 + odds) - y[0];
+      return std::max(logit, 0.0) - logit * y[0] + std::log1p(odds);
     }
     const double highest = z.maxCoeff();
     double sum = 0.0;

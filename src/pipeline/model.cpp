@@ -170,8 +170,7 @@ LayerInputs relation_inputs(const ModelState& state, MatrixView<float> x, const 
     inputs.isolated = inputs.attachments.isolated;
     if (state.averages()) {
       const auto& block = state.similarity_block();
-      dense.middleCols(block.begin, block.size) =
-          relation.aggregate(inputs.attachments, num_threads);
+      relation.aggregate(inputs.attachments, dense.data() + block.begin, dense.cols(), num_threads);
       inputs.attachments = {};
     } else if (gnn::Backbone<float>::has_nodes_of_one_kind(state.options.gnn)) {
       inputs.node.resize(x.rows, relation.n_features());

@@ -71,6 +71,27 @@ std::vector<int> groups_of(const Targets& y) {
   return out;
 }
 
+/// [n, h] embeddings, those given where they lie, or what the encoder makes of sequences.
+class Embeddings {
+ public:
+  Embeddings(const ModelState& state, const Samples& samples, int threads)
+      : made_(state.encoder ? embed(state, samples, threads) : Matrix<float>()),
+        all_(state.encoder ? MatrixView<float>(made_) : samples.embedding) {}
+  Embeddings(const Embeddings&) = delete;
+  operator MatrixView<float>() const { return all_; }
+
+ private:
+  Matrix<float> made_;
+  MatrixView<float> all_;
+};
+
+/// The rows of `first`, then those of `last`.
+Matrix<float> stack(MatrixView<float> first, MatrixView<float> last) {
+  Matrix<float> out(first.rows + last.rows, first.cols);
+  out << first.eigen(), last.eigen();
+  return out;
+}
+
 json curve_of(const nn::TrainingReport& report) {
   json curve = json::array();
   for (std::size_t i = 0; i < report.epochs.size(); ++i) {
@@ -136,15 +157,14 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
   const std::vector<float> weights = row_weights(y, options.class_weight);
 
   ecseq::report(progress, {"embed", 0, 1, ""});
-  const Matrix<float> x = embed(state, training, threads);
-  const Matrix<float> x_validation = embed(state, validation, threads);
+  const Embeddings training_embeddings(state, training, threads);
+  const Embeddings validation_embeddings(state, validation, threads);
+  const MatrixView<float> x = training_embeddings, x_validation = validation_embeddings;
 
   // After the rows with labels come those without.
-  Matrix<float> all = x;
-  if (unlabelled != nullptr) {
-    all.conservativeResize(x.rows() + unlabelled->size(), Eigen::NoChange);
-    all.bottomRows(unlabelled->size()) = embed(state, *unlabelled, threads);
-  }
+  Matrix<float> stacked;
+  if (unlabelled != nullptr) stacked = stack(x, Embeddings(state, *unlabelled, threads));
+  const MatrixView<float> all = unlabelled != nullptr ? MatrixView<float>(stacked) : x;
   clock.finish("embed");
 
   const TrainingSet on_embedding{x, channels.values, weights.empty() ? nullptr : weights.data()};
@@ -168,14 +188,14 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
                      {validation, validation_channels, base_validation}, channels.prior, threads);
   clock.finish("entities");
 
-  lay_out_blocks(state, x.cols());
+  lay_out_blocks(state, x.cols);
   ecseq::report(progress, {"attach", 0, 1, ""});
   const LayerInputs inputs =
       relation_inputs(state, x, base, entities.training, threads, &channels.values);
   const LayerInputs inputs_validation =
       relation_inputs(state, x_validation, base_validation, entities.validation, threads);
   const double isolation =
-      static_cast<double>(inputs_validation.isolated) / static_cast<double>(x_validation.rows());
+      static_cast<double>(inputs_validation.isolated) / static_cast<double>(x_validation.rows);
   clock.finish("attach");
 
   nn::TrainingReport layer_report;
@@ -270,7 +290,7 @@ Model Model::fit(const Samples& training, const Targets& y, const Samples& valid
 
   const Index m = std::min(kVerificationRows, validation.size());
   state.verification =
-      make_verification(state, validation, {x_validation.data(), m, x_validation.cols()},
+      make_verification(state, validation, {x_validation.data, m, x_validation.cols},
                         slice(inputs_validation, 0, m), base_validation.topRows(m));
   if (!options.tune_encoder) return Model(std::move(owned));
 

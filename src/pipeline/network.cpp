@@ -15,12 +15,12 @@ constexpr Index kChunk = 256;
 Network train(nn::Scaler scaler, nn::FeedForward network, const TrainingSet& training,
               const ValidationSet& validation, Task task, const NetworkOptions& options,
               nn::TrainingReport& report, const ProgressCallback& progress) {
-  const Matrix<float> inputs = scaler.apply(training.inputs);
+  const MatrixView<float> inputs = training.inputs;
   const Forward forward = [&](const nn::BoundParameters<float>& bound, std::span<const Index> rows,
                               Rng& rng) {
-    auto x = bound.tape().constant(static_cast<Index>(rows.size()), inputs.cols());
+    auto x = bound.tape().constant(static_cast<Index>(rows.size()), inputs.cols);
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      x.value().row(static_cast<Index>(i)) = inputs.row(rows[i]);
+      scaler.apply(inputs.row(rows[i]), x.value().row(static_cast<Index>(i)).data());
     }
     return network.forward(bound, x, options.dropout, rng);
   };

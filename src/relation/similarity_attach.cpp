@@ -194,7 +194,7 @@ Neighbours SimilarityRelation::beyond_threshold(const float* x, Arena& memory) c
 
 Attachments SimilarityRelation::attach(MatrixView<float> x, std::span<const std::int64_t> except,
                                        int num_threads) const {
-  const Index chunk = std::clamp<Index>(kScores / std::max<Index>(1, points_.padded()), 8, kChunk);
+  const Index chunk = rows_together();
   std::vector<std::vector<Neighbourhood>> parts(
       static_cast<std::size_t>((x.rows + chunk - 1) / chunk));
   parallel_chunks(x.rows, chunk, num_threads, [&](Index begin, Index end) {
@@ -214,8 +214,33 @@ Attachments SimilarityRelation::attach(MatrixView<float> x, std::span<const std:
   return out;
 }
 
+/// Rows whose scores are held at once.
+Index SimilarityRelation::rows_together() const {
+  return std::clamp<Index>(kScores / std::max<Index>(1, points_.padded()), 8, kChunk);
+}
+
+/// `attach` of "knn", where every row has as many and nothing needs to be put together.
+Attachments SimilarityRelation::attach_nearest(MatrixView<float> x, int num_threads) const {
+  const Index k = std::min<Index>(options_.n_neighbors, representatives_.size());
+  Attachments out;
+  out.offsets.resize(static_cast<std::size_t>(x.rows) + 1);
+  for (std::size_t i = 0; i < out.offsets.size(); ++i) out.offsets[i] = static_cast<Index>(i) * k;
+  out.source.resize(static_cast<std::size_t>(x.rows * k));
+  out.weight.resize(out.source.size());
+  parallel_chunks(x.rows, rows_together(), num_threads, [&](Index begin, Index end) {
+    Arena memory;
+    const auto found = attach({x.row(begin), end - begin, x.cols}, memory);
+    for (Index i = begin; i < end; ++i) {
+      const Neighbours& row = found[static_cast<std::size_t>(i - begin)];
+      std::copy_n(row.representative, k, out.source.data() + i * k);
+      std::copy_n(row.weight, k, out.weight.data() + i * k);
+    }
+  });
+  return out;
+}
+
 Attachments SimilarityRelation::attach(MatrixView<float> x, int num_threads) const {
-  return attach(x, {}, num_threads);
+  return options_.attach == "knn" ? attach_nearest(x, num_threads) : attach(x, {}, num_threads);
 }
 
 Attachments SimilarityRelation::attach_training(MatrixView<float> x, MatrixView<float> labels,
@@ -248,20 +273,27 @@ void SimilarityRelation::aggregate(const Neighbourhood& neighbourhood, float* ou
 }
 
 Matrix<float> SimilarityRelation::aggregate(const Attachments& attachments, int num_threads) const {
-  Matrix<float> out = Matrix<float>::Zero(attachments.size(), n_features());
-  parallel_chunks(out.rows(), kChunk, num_threads, [&](Index begin, Index end) {
+  Matrix<float> out(attachments.size(), n_features());
+  aggregate(attachments, out.data(), out.cols(), num_threads);
+  return out;
+}
+
+void SimilarityRelation::aggregate(const Attachments& attachments, float* out, Index stride,
+                                   int num_threads) const {
+  parallel_chunks(attachments.size(), kChunk, num_threads, [&](Index begin, Index end) {
     std::vector<float> features(static_cast<std::size_t>(n_features()));
     for (Index t = begin; t < end; ++t) {
+      float* const sum = out + t * stride;
+      std::fill_n(sum, n_features(), 0.0f);
       for (Index e = attachments.begin(t); e < attachments.end(t); ++e) {
         const auto edge = static_cast<std::size_t>(e);
         node(attachments.source[edge], attachments, t, features.data());
         for (Index f = 0; f < n_features(); ++f) {
-          out(t, f) += attachments.weight[edge] * features[static_cast<std::size_t>(f)];
+          sum[f] += attachments.weight[edge] * features[static_cast<std::size_t>(f)];
         }
       }
     }
   });
-  return out;
 }
 
 std::vector<std::string> SimilarityRelation::feature_names() const {

@@ -103,6 +103,8 @@ class SimilarityRelation {
   void as_node(const float* x, float* out) const;
   /// The nodes a target is attached to, averaged by weight: [n, n_features()].
   Matrix<float> aggregate(const Attachments& attachments, int num_threads) const;
+  /// The same into the columns of a wider matrix: row t at out + t * stride.
+  void aggregate(const Attachments& attachments, float* out, Index stride, int num_threads) const;
   /// The same for one neighbourhood; out: [n_features()].
   void aggregate(const Neighbourhood& neighbourhood, float* out) const;
   /// Edges among representatives, those that attach_representatives gives; only with edges_among.
@@ -156,6 +158,8 @@ class SimilarityRelation {
   std::vector<Neighbourhood> attach(const float* x, Index rows, const std::int64_t* except) const;
   Attachments attach(MatrixView<float> x, std::span<const std::int64_t> except,
                      int num_threads) const;
+  Attachments attach_nearest(MatrixView<float> x, int num_threads) const;
+  Index rows_together() const;
 
   SimilarityOptions options_;
   Task task_ = Task::kBinary;
