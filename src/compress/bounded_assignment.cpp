@@ -28,7 +28,6 @@ constexpr Index kWidth = kLanes<float>;
 /// 8-bit products of all rows of a chunk take the time of a panel's products for this share of
 /// them.
 constexpr Index kManyOf = 5;
-constexpr int kWidthBits = std::countr_zero(static_cast<unsigned>(kWidth));
 constexpr unsigned kAll = (1U << kWidth) - 1, kAllRows = (1U << kPanelRows) - 1;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// A bound that only a threshold of minus infinity, of the places behind the last row, passes.
@@ -81,7 +80,6 @@ class BoundedAssignment::Chunk {
         score_(threshold_.size()),
         doubt_(threshold_.size()),
         list_(threshold_.size() + kPanelRows),
-        list_of_own_(list_.size()),
         highest_(threshold_.size()) {}
 
   /// Returns how many pairs of rows and panels were computed.
@@ -89,15 +87,12 @@ class BoundedAssignment::Chunk {
     measure_own(distances);
     Index computed = 0;
     for (Index p = 0; p < all_.panels_; ++p) {
-      const auto [others, own] = select(p);
+      const int count = select(p);
       if (p + 1 < all_.panels_) fetch_bounds(p + 1);
-      for (int done = 0; done < own; done += kPanelRows) {
-        compute(p, std::min(kPanelRows, own - done), list_of_own_.data() + done);
+      for (int done = 0; done < count; done += kPanelRows) {
+        compute(p, std::min(kPanelRows, count - done), list_.data() + done);
       }
-      for (int done = 0; done < others; done += kPanelRows) {
-        compute(p, std::min(kPanelRows, others - done), list_.data() + done);
-      }
-      computed += own + others;
+      computed += count;
     }
     for (const Index i : moved_) distances[i] = distance(i);
     for (Index i = 0; i < rows_; ++i) labels[i] = all_.order_[at(own_[i])];
@@ -142,56 +137,44 @@ class BoundedAssignment::Chunk {
     for (Index i = 0; i < rows_; i += kLine) fetch_line(bounds_ + p * kChunk + i);
   }
 
-  /// How many rows may be nearer to a centroid of a panel than to their own, of those whose own is
-  /// in another panel, and of those whose own is in this. The lists hold them.
-  struct Doubted {
-    int others, own;
-  };
-  Doubted select(Index p) {
-    Doubted found;
+  /// Lists the rows that may be nearer to a centroid of panel p than to their own; returns their
+  /// number.
+  int select(Index p) {
+    int found = 0;
     std::int32_t& before = all_.doubted_[at(begin_ / kChunk * all_.panels_ + p)];
     const auto many = static_cast<std::int32_t>(rows_ / kManyOf);
     const bool may_tighten = all_.uses_eight_bit();
-    if (!may_tighten || before <= many) {
-      found = list_doubted<false>(p);
-      before = found.others;
-    }
+    if (!may_tighten || before <= many) before = found = list_doubted<false>(p);
     if (may_tighten && before > many) found = tighten(p, before);
     // Whole tiles, of which what is behind the end is computed in vain.
-    std::fill_n(list_.begin() + found.others, kPanelRows, 0);
-    std::fill_n(list_of_own_.begin() + found.own, kPanelRows, 0);
+    std::fill_n(list_.begin() + found, kPanelRows, 0);
     return found;
   }
 
-  /// Raises the bounds of panel p for all rows by its 8-bit scores. before: others in doubt
-  /// without.
-  Doubted tighten(Index p, std::int32_t& before) {
+  /// `list_doubted` after raising the bounds of panel p for all rows by its 8-bit scores. before:
+  /// how many it would have been without.
+  int tighten(Index p, std::int32_t& before) {
     static_assert(kChunk % EightBitRows::kBlock == 0);
     const Index block_rows = EightBitRows::kBlock;
     bound_scores(all_.rows_in_eight_bit_, begin_ / block_rows,
                  (rows_ + block_rows - 1) / block_rows, all_.panels_in_eight_bit_[p], own_,
                  highest_.data());
+    before = 0;
     return list_doubted<true>(p, &before);
   }
 
-  /// kTighten: after raising the bounds by highest_.
   template <bool kTighten>
-  Doubted list_doubted(Index p, std::int32_t* before = nullptr) {
+  int list_doubted(Index p, std::int32_t* before = nullptr) {
     const float drift = all_.drift_above_[at(p)];
     float* const bounds = bounds_ + p * kChunk;
-    const auto panel = static_cast<std::int32_t>(p) - kernels::IntVec<float>{};
-    Doubted found{0, 0};
-    std::int32_t without = 0;
+    int found = 0;
     for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
       const Vec<float> above = (kernels::load(&threshold_[at(block)]) + drift) * kUp;
       Vec<float> bound = kernels::load(bounds + block);
       unsigned doubt = kAll & ~kernels::greater_lanes(bound, above);
       if (doubt == 0) continue;
-      kernels::IntVec<float> place;
-      std::memcpy(&place, own_ + block, sizeof(place));
-      const unsigned own = kernels::equal_lanes(place >> kWidthBits, panel);
       if constexpr (kTighten) {
-        without += std::popcount(doubt & ~own);
+        *before += std::popcount(doubt);
         // These scores and those of floats are off by what is lost in rounding.
         const Vec<float> lost = all_.slack(kernels::load(norms_ + block));
         Vec<float> squared =
@@ -201,11 +184,8 @@ class BoundedAssignment::Chunk {
         kernels::store(bounds + block, bound);
         doubt &= ~kernels::greater_lanes(bound, above);
       }
-      const auto first = static_cast<std::int32_t>(block);
-      found.others = kernels::append_lanes(doubt & ~own, first, list_.data(), found.others);
-      found.own = kernels::append_lanes(doubt & own, first, list_of_own_.data(), found.own);
+      found = kernels::append_lanes(doubt, static_cast<std::int32_t>(block), list_.data(), found);
     }
-    if constexpr (kTighten) *before = without;
     return found;
   }
 
@@ -280,16 +260,16 @@ class BoundedAssignment::Chunk {
 
   BoundedAssignment& all_;
   Index begin_, rows_, blocks_;
-  float* bounds_;                 ///< [panels, kChunk]
-  std::int32_t* own_;             ///< [kChunk]
-  const float* norms_;            ///< [kChunk]
-  std::vector<float> threshold_;  ///< distance that a bound must exceed
-  std::vector<float> reach_;      ///< |x|^2 less what rounding may take
-  std::vector<float> score_;      ///< of the row's own centroid, or below it
-  std::vector<float> doubt_;      ///< by how much at most
-  std::vector<std::int32_t> list_, list_of_own_;
-  std::vector<float> highest_;  ///< score in a panel at most
-  std::vector<Index> moved_;    ///< rows that have a new centroid
+  float* bounds_;                   ///< [panels, kChunk]
+  std::int32_t* own_;               ///< [kChunk]
+  const float* norms_;              ///< [kChunk]
+  std::vector<float> threshold_;    ///< distance that a bound must exceed
+  std::vector<float> reach_;        ///< |x|^2 less what rounding may take
+  std::vector<float> score_;        ///< of the row's own centroid, or below it
+  std::vector<float> doubt_;        ///< by how much at most
+  std::vector<std::int32_t> list_;  ///< rows that may be nearer to a panel
+  std::vector<float> highest_;      ///< score in a panel at most
+  std::vector<Index> moved_;        ///< rows that have a new centroid
 };
 
 bool BoundedAssignment::worthwhile(Index rows, Index k) {

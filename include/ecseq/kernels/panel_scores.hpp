@@ -140,21 +140,6 @@ ECSEQ_INLINE PanelWinner find_winner(const PanelScores& panel, int row) {
   return {lane, detail::fold_all(others)[0]};
 }
 
-/// Bit n is set where a[n] == b[n].
-ECSEQ_INLINE unsigned equal_lanes(IntVec<float> a, IntVec<float> b) {
-#if defined(__AVX512F__)
-  return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
-#elif defined(__AVX__)
-  return static_cast<unsigned>(_mm256_movemask_ps((__m256)(a == b)));
-#elif defined(__SSE__)
-  return static_cast<unsigned>(_mm_movemask_ps((__m128)(a == b)));
-#else
-  unsigned mask = 0;
-  for (int lane = 0; lane < kLanes<float>; ++lane) mask |= unsigned{a[lane] == b[lane]} << lane;
-  return mask;
-#endif
-}
-
 /// Lane n = p[places[n]].
 ECSEQ_INLINE Vec<float> gather(const float* p, const std::int32_t* places) {
 #if defined(__AVX512F__)
