@@ -24,6 +24,8 @@ constexpr float kLeastStep = 1e-30F;
 
 float step_for(float largest) { return std::max(largest / kMost, kLeastStep); }
 
+typedef std::int8_t Bytes __attribute__((vector_size(kLanes<float>)));
+
 struct Rounded {
   float error, norm;  ///< |x - step n| and |step n|, rounded up
 };
@@ -38,7 +40,8 @@ Rounded round_to(float step, const float* x, Index d, std::int8_t* n) {
     const Vec<float> steps = value * inverse;
     const auto whole =
         __builtin_convertvector(steps > 0.0F ? steps + half : steps - half, IntVec<float>);
-    for (int lane = 0; lane < kWidth; ++lane) n[k + lane] = static_cast<std::int8_t>(whole[lane]);
+    const auto bytes = __builtin_convertvector(whole, Bytes);
+    std::memcpy(n + k, &bytes, sizeof bytes);
     const Vec<float> rounded = __builtin_convertvector(whole, Vec<float>);
     const Vec<float> lost = kernels::fma(rounded, kernels::broadcast(-step), value);
     lost_squares = kernels::fma(lost, lost, lost_squares);
@@ -55,8 +58,14 @@ Rounded round_to(float step, const float* x, Index d, std::int8_t* n) {
 std::size_t padded(Index d) { return static_cast<std::size_t>(kernels::round_up<float>(d)); }
 
 float largest_of(const float* x, Index d) {
+  constexpr Index kWidth = kLanes<float>;
+  Vec<float> highest{};
+  for (Index k = 0; k < d; k += kWidth) {
+    const Vec<float> value = kernels::load_first(x + k, std::min(kWidth, d - k));
+    highest = kernels::max(highest, kernels::max(value, -value));
+  }
   float largest = 0.0F;
-  for (Index k = 0; k < d; ++k) largest = std::max(largest, std::abs(x[k]));
+  for (int lane = 0; lane < kWidth; ++lane) largest = std::max(largest, highest[lane]);
   return largest;
 }
 
@@ -85,9 +94,10 @@ void EightBitRows::round_row(MatrixView<float> x, Index i, std::int8_t* numbers)
   norm_[at] = rounded.norm;
   std::uint8_t* const out = numbers_.data() + (i / kBlock * quads_ * kBlock + i % kBlock) * 4;
   for (Index q = 0; q < quads_; ++q) {
-    for (Index k = 0; k < 4; ++k) {
-      out[q * kBlock * 4 + k] = static_cast<std::uint8_t>(numbers[q * 4 + k] + 128);
-    }
+    std::uint32_t four;
+    std::memcpy(&four, numbers + q * 4, 4);
+    four ^= 0x80808080U;  // + 128, each
+    std::memcpy(out + q * kBlock * 4, &four, 4);
   }
 }
 
