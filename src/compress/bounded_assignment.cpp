@@ -25,9 +25,9 @@ using kernels::Vec;
 /// Rows of a chunk: enough to fill tiles from each panel's rows, few enough for the cache.
 constexpr Index kChunk = 2048;
 constexpr Index kWidth = kLanes<float>;
-/// 8-bit products of all rows of a chunk take the time of a panel's products for this share of
-/// them.
-constexpr Index kManyOf = 5;
+/// Where one row of so many, or more, is in doubt, 8-bit products of all rows take less time than
+/// those rows' products.
+constexpr Index kMuchDoubt = 5;
 constexpr unsigned kAll = (1U << kWidth) - 1, kAllRows = (1U << kPanelRows) - 1;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// A bound that only a threshold of minus infinity, of the places behind the last row, passes.
@@ -142,7 +142,7 @@ class BoundedAssignment::Chunk {
   int select(Index p) {
     int found = 0;
     std::int32_t& before = all_.doubted_[at(begin_ / kChunk * all_.panels_ + p)];
-    const auto many = static_cast<std::int32_t>(rows_ / kManyOf);
+    const auto many = static_cast<std::int32_t>(rows_ / kMuchDoubt);
     const bool may_tighten = all_.uses_eight_bit();
     if (!may_tighten || before <= many) before = found = list_doubted<false>(p);
     if (may_tighten && before > many) found = tighten(p, before);
@@ -284,60 +284,52 @@ double BoundedAssignment::computed_share() const {
   return static_cast<double>(computed) / static_cast<double>(x_.rows * panels_);
 }
 
-/// Nothing is known of their distances yet.
-void BoundedAssignment::take_rows_of(MatrixView<float> x, Index k) {
+void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<float> x,
+                                     std::int64_t* labels, float* distances) {
   x_ = x;
-  calls_ = 0;
-  panels_ = panels_of(k);
-  const auto padded = static_cast<std::size_t>(chunks_of(x.rows) * kChunk);
-  own_.assign(padded, 0);
-  norms_.assign(padded, 0.0F);
-  computed_.assign(static_cast<std::size_t>(chunks_of(x.rows)), 0);
-  // A score is a sum of h + 1 products: of each partial sum 2^-24 is lost at most, and |x|^2 loses
-  // as much. Two scores count twice each in squared distances; the rest is for the sums here.
-  rounding_ = 6.0F * static_cast<float>(x.cols + 4) * 0x1p-24F;
-  parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      norms_[static_cast<std::size_t>(i)] = kernels::squared_norm(x.row(i), x.cols);
-    }
-  });
-  const bool eight_bit = may_use_eight_bit_ && x.cols <= EightBitRows::kMostColumns;
-  rows_in_eight_bit_ = eight_bit ? EightBitRows(x, threads_) : EightBitRows();
-}
-
-void BoundedAssignment::assign_first(MatrixView<float> centroids, std::int64_t* labels,
-                                     float* distances) {
+  panels_ = panels_of(centroids.rows);
   centroids_ = centroids.eigen();
+  order_.clear();
+  own_.assign(static_cast<std::size_t>(chunks_of(x.rows) * kChunk), 0);
+  computed_.assign(static_cast<std::size_t>(chunks_of(x.rows)), 0);
   const kernels::PackedDense points = kernels::pack_points(centroids);
-  parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
-    kernels::assign_nearest(points, x_.row(begin), end - begin, labels + begin, distances + begin);
+  parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
+    kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
     for (Index i = begin; i < end; ++i) {
       own_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(labels[i]);
-      distances[i] = squared_distance(x_.row(i), centroids.row(labels[i]), x_.cols);
+      distances[i] = squared_distance(x.row(i), centroids.row(labels[i]), x.cols);
     }
     computed_[static_cast<std::size_t>(begin / kChunk)] = (end - begin) * panels_;
   });
 }
 
-/// Puts the centroids in panels, of whose distances nothing is known. own_: the rows' numbers of
-/// centroids, and then their places.
 void BoundedAssignment::start(MatrixView<float> centroids) {
+  const bool eight_bit = may_use_eight_bit_ && x_.cols <= EightBitRows::kMostColumns;
+  rows_in_eight_bit_ = eight_bit ? EightBitRows(x_, threads_) : EightBitRows();
+  // A score is a sum of h + 1 products: of each partial sum 2^-24 is lost at most, and |x|^2 loses
+  // as much. Two scores count twice each in squared distances; the rest is for the sums here.
+  rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
   order_ = order_in_panels(centroids, kWidth);
   place(take_rows(centroids, order_));
   std::vector<std::int32_t> place_of(order_.size());
   for (std::size_t j = 0; j < order_.size(); ++j) {
     place_of[static_cast<std::size_t>(order_[j])] = static_cast<std::int32_t>(j);
   }
-  for (std::int32_t& own : own_) own = place_of[static_cast<std::size_t>(own)];
   drift_.assign(static_cast<std::size_t>(panels_), 0.0);
   drift_above_.assign(drift_.size(), 0.0F);
   doubted_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * panels_),
                   static_cast<std::int32_t>(kChunk));
-  const auto size = static_cast<std::size_t>(chunks_of(x_.rows) * kChunk * panels_);
-  if (bounds_.size() < size) bounds_ = PagedArray<float>(size);
-  parallel_chunks(static_cast<Index>(size), kChunk, threads_, [&](Index begin, Index end) {
-    std::fill(bounds() + begin, bounds() + end, kNothingKnown);
+  norms_.assign(own_.size(), 0.0F);
+  bounds_ = PagedArray<float>(own_.size() * static_cast<std::size_t>(panels_));
+  parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
+      own_[at] = place_of[static_cast<std::size_t>(own_[at])];
+    }
+    std::fill_n(bounds() + begin * panels_, kChunk * panels_, kNothingKnown);
   });
+  if (!eight_bit) bound_by_distances_to_panels();
 }
 
 void BoundedAssignment::bound_by_distances_to_panels() {
@@ -409,20 +401,10 @@ void BoundedAssignment::assign(MatrixView<float> centroids, MatrixView<float> x,
                                std::int64_t* labels, float* distances) {
   if (x.data != x_.data || x.rows != x_.rows || x.cols != x_.cols ||
       centroids.rows != centroids_.rows()) {
-    take_rows_of(x, centroids.rows);
+    return assign_first(centroids, x, labels, distances);
   }
-  ++calls_;
-  if (calls_ == 1) {
-    if (!uses_eight_bit()) return assign_first(centroids, labels, distances);
+  if (order_.empty()) {
     start(centroids);
-  } else if (calls_ == 2) {
-    // The first step of the centroids is too large for any bound, and their places deserve others.
-    if (uses_eight_bit()) {
-      for (std::int32_t& own : own_)
-        own = static_cast<std::int32_t>(order_[static_cast<std::size_t>(own)]);
-    }
-    start(centroids);
-    if (!uses_eight_bit()) bound_by_distances_to_panels();
   } else {
     move(centroids);
   }

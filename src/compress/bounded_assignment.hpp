@@ -14,10 +14,10 @@ namespace ecseq::compress {
 /// et al., ICML 2015, Sec. 3) with the panels of the register tiles as its groups of centroids. For
 /// each row and panel a lower bound of the distance to the panel's centroids, other than the row's
 /// own, is kept; it falls by the panel's largest drift, and while it exceeds the distance to the
-/// row's own centroid the panel's products need not be computed. The first bounds are the triangle
-/// inequality's, from the distances between centroids (Elkan, ICML 2003, Lemma 1). Where the
-/// processor has 8-bit products, those bound what a panel's centroids score in a fifth of the
-/// time, and panels are computed so where many rows are in doubt.
+/// row's own centroid the panel's products need not be computed. Where many rows are in doubt,
+/// 8-bit products raise their bounds in a fifth of the time, if the processor has them; else the
+/// first bounds are the triangle inequality's, from the distances between centroids (Elkan, ICML
+/// 2003, Lemma 1).
 ///
 /// Exact: the bounds allow for rounding, so the labels are those of kernels::assign_nearest, the
 /// lowest number on ties, whatever was assigned before and for every thread count.
@@ -41,8 +41,8 @@ class BoundedAssignment {
   class Chunk;
 
   float* bounds() { return bounds_.data(); }
-  void take_rows_of(MatrixView<float> x, Index k);
-  void assign_first(MatrixView<float> centroids, std::int64_t* labels, float* distances);
+  void assign_first(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
+                    float* distances);
   bool uses_eight_bit() const { return !rows_in_eight_bit_.empty(); }
   void start(MatrixView<float> centroids);
   void bound_by_distances_to_panels();
@@ -55,7 +55,6 @@ class BoundedAssignment {
   int threads_;
   bool may_use_eight_bit_;
   MatrixView<float> x_{};
-  int calls_ = 0;                   ///< with the same x
   std::vector<Index> order_;        ///< [K] number of the centroid at each place of the panels
   Matrix<float> centroids_;         ///< [K, h] in that order
   kernels::PackedDense points_;     ///< the same, packed

@@ -148,6 +148,9 @@ namespace {
 
 static_assert(EightBitRows::kBlock == kLanes<float> && EightBitPanels::kPanel == kLanes<float>);
 
+// The target is that of functions nobody else sees, not of the file: the linker could otherwise
+// keep its copy of an inline function for processors that cannot run it.
+
 /// The highest score of kTogether centroids from `first` on for each row of kBlocks blocks, or
 /// `highest` where that is higher. x . c = (x - step n) . c + step n . (c - step' n') + step step'
 /// n . n', of which the last is computed here.
