@@ -8,8 +8,8 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/parallel.hpp"
+#include "ecseq/kernels/nearest.hpp"
 #include "ecseq/kernels/partial_vec.hpp"
-#include "ecseq/kernels/vec.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -64,9 +64,7 @@ float largest_of(const float* x, Index d) {
     const Vec<float> value = kernels::load_first(x + k, std::min(kWidth, d - k));
     highest = kernels::max(highest, kernels::max(value, -value));
   }
-  float largest = 0.0F;
-  for (int lane = 0; lane < kWidth; ++lane) largest = std::max(largest, highest[lane]);
-  return largest;
+  return kernels::detail::highest_lane(highest);
 }
 
 }  // namespace

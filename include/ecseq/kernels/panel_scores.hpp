@@ -45,17 +45,6 @@ ECSEQ_INLINE Vec<float> highest_lanes(Vec<float>* v) {
   }
 }
 
-/// Every lane = the highest lane of v.
-template <int Step = 1>
-ECSEQ_INLINE Vec<float> fold_all(Vec<float> v) {
-  if constexpr (Step < kLanes<float>) {
-    return fold_all<2 * Step>(
-        fold_pair<Step>(v, v, std::make_integer_sequence<int, kLanes<float>>()));
-  } else {
-    return v;
-  }
-}
-
 /// highest[n] = the highest lane of v[n].
 ECSEQ_INLINE void highest_of_rows(const Vec<float> (&v)[kPanelRows], float* highest) {
   constexpr int kWidth = kLanes<float>;
@@ -137,7 +126,7 @@ ECSEQ_INLINE PanelWinner find_winner(const PanelScores& panel, int row) {
   IntVec<float> numbers;
   for (int l = 0; l < kLanes<float>; ++l) numbers[l] = l;
   const Vec<float> others = numbers == lane ? broadcast(kNoScore) : scores;
-  return {lane, detail::fold_all(others)[0]};
+  return {lane, detail::highest_lane(others)};
 }
 
 /// Lane n = p[places[n]].
