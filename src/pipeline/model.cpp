@@ -46,16 +46,15 @@ void require_timed(const ModelState& state) {
 }
 
 /// Applies head and gate to blocks of rows and stacks the results.
-Matrix<float> decide_blocks(const ModelState& state, const Matrix<float>& x,
-                            const Matrix<float>& base, const EntityBlocks& entities,
-                            int num_threads) {
-  Matrix<float> out(x.rows(), state.n_outputs());
-  for (Index begin = 0; begin < x.rows(); begin += kBlock) {
-    const Index end = std::min(x.rows(), begin + kBlock);
+Matrix<float> decide_blocks(const ModelState& state, MatrixView<float> x, const Matrix<float>& base,
+                            const EntityBlocks& entities, int num_threads) {
+  Matrix<float> out(x.rows, state.n_outputs());
+  for (Index begin = 0; begin < x.rows; begin += kBlock) {
+    const Index end = std::min(x.rows, begin + kBlock);
     const EntityBlocks part = slice(entities, begin, end);
     const Matrix<float> part_base = middle_rows(base, begin, end);
-    const LayerInputs inputs = relation_inputs(state, {x.row(begin).data(), end - begin, x.cols()},
-                                               part_base, part, num_threads);
+    const LayerInputs inputs =
+        relation_inputs(state, {x.row(begin), end - begin, x.cols}, part_base, part, num_threads);
     out.middleRows(begin, end - begin) = finish(state, inputs, part_base, num_threads);
   }
   return out;
@@ -109,9 +108,11 @@ void require_fit(const ModelState& state, const Samples& samples) {
   }
 }
 
-Matrix<float> embed(const ModelState& state, const Samples& samples, int num_threads) {
-  if (!state.encoder || samples.encoded) return samples.embedding.eigen();
-  return state.encoder->encode(*samples.sequences, num_threads);
+Embeddings::Embeddings(const ModelState& state, const Samples& samples, int num_threads)
+    : all_(samples.embedding) {
+  if (!state.encoder || samples.encoded) return;
+  made_ = state.encoder->encode(*samples.sequences, num_threads);
+  all_ = made_;
 }
 
 Matrix<float> in_target_units(const ModelState& state, Matrix<float> outputs) {
@@ -210,7 +211,8 @@ Model::~Model() = default;
 
 Matrix<float> Model::decide(const Samples& samples, int num_threads) const {
   require_fit(*state_, samples);
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto entities = entity_features(*state_, samples, num_threads);
   return decide_blocks(*state_, x, base, entities, num_threads);
@@ -224,7 +226,8 @@ Matrix<float> Model::predict(const Samples& samples, int num_threads) const {
 
 Matrix<float> Model::transform(const Samples& samples, int num_threads) const {
   require_fit(*state_, samples);
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto entities = entity_features(*state_, samples, num_threads);
   const LayerInputs inputs = relation_inputs(*state_, x, base, entities, num_threads);
@@ -233,7 +236,7 @@ Matrix<float> Model::transform(const Samples& samples, int num_threads) const {
 
 Matrix<float> Model::base(const Samples& samples, int num_threads) const {
   require_fit(*state_, samples);
-  return base_outputs(*state_, embed(*state_, samples, num_threads), num_threads);
+  return base_outputs(*state_, Embeddings(*state_, samples, num_threads), num_threads);
 }
 
 Matrix<float> Model::control(const Samples& samples, const std::string& name,
@@ -245,14 +248,16 @@ Matrix<float> Model::control(const Samples& samples, const std::string& name,
                           (state_->controls.empty() ? "it has none (controls=False)"
                                                     : "'logistic_regression', 'mlp'"));
   }
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   return in_target_units(*state_, found->second.predict(x, num_threads));
 }
 
 Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_threads) const {
   require_labelled(*state_, samples, y);
   require_timed(*state_);
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
   const auto entities = replay_entities(*state_, {samples, channels, base}, num_threads);
@@ -262,7 +267,8 @@ Matrix<float> Model::replay(const Samples& samples, const Targets& y, int num_th
 Matrix<float> Model::inputs(const Samples& samples, int num_threads) const {
   require_fit(*state_, samples);
   require_averages(*state_);
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   return relation_inputs(*state_, x, base, entity_features(*state_, samples, num_threads),
                          num_threads)
@@ -274,7 +280,8 @@ Matrix<float> Model::replay_inputs(const Samples& samples, const Targets& y,
   require_labelled(*state_, samples, y);
   require_timed(*state_);
   require_averages(*state_);
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
   return relation_inputs(*state_, x, base,
@@ -301,7 +308,8 @@ std::optional<compress::Drift> Model::observe(const Samples& samples, const Targ
                                               int num_threads) {
   require_labelled(*state_, samples, y);
   const auto channels = relation::label_channels(y, state_->target_mean, state_->target_std).values;
-  const Matrix<float> x = embed(*state_, samples, num_threads);
+  const Embeddings embeddings(*state_, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(*state_, x, num_threads);
   std::optional<compress::Drift> drift;
   auto similarity = state_->similarity;

@@ -126,7 +126,8 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
   const ModelState& state = *state_;
   require_one_of("method", method, {"auto", "occlusion", "gradient"});
   require_fit(state, samples);
-  const Matrix<float> x = embed(state, samples, num_threads);
+  const Embeddings embeddings(state, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(state, x, num_threads);
   const EntityBlocks entities =
       given != nullptr ? *given : entity_features(state, samples, num_threads);
@@ -148,7 +149,7 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
 
     const Occlusion row(state, slice(inputs, i, i + 1), base.row(i));
     relation::Neighbourhood around;
-    if (state.similarity) around = state.similarity->attach(x.row(i).data());
+    if (state.similarity) around = state.similarity->attach(x.row(i));
     AdditiveParts parts;
     if (adds) {
       parts = additive_parts(state, row.inputs(), base.row(i), around, output);
@@ -157,7 +158,7 @@ std::vector<Explanation> Model::explain(const Samples& samples, Index top, int n
     }
     LayerInputs nothing = row.inputs();
     for (std::size_t j = 0; j < around.representative.size(); ++j) {
-      SimilarCase found = case_of(state, x.row(i).data(), around, j);
+      SimilarCase found = case_of(state, x.row(i), around, j);
       found.contribution =
           adds ? parts.similar[j]
                : explanation.score -
@@ -197,14 +198,15 @@ Matrix<float> Model::decide_without(const Samples& samples,
     throw InvalidArgument("removed: expected " + std::to_string(samples.size()) +
                           " lists, one per row, got " + std::to_string(removed.size()));
   }
-  const Matrix<float> x = embed(state, samples, num_threads);
+  const Embeddings embeddings(state, samples, num_threads);
+  const MatrixView<float> x = embeddings;
   const Matrix<float> base = base_outputs(state, x, num_threads);
   const auto entities = entity_features(state, samples, num_threads);
   const LayerInputs inputs = relation_inputs(state, x, base, entities, num_threads);
   Matrix<float> out(samples.size(), state.n_outputs());
   parallel_for(samples.size(), num_threads, [&](Index i) {
     const Occlusion row(state, slice(inputs, i, i + 1), base.row(i));
-    relation::Neighbourhood around = state.similarity->attach(x.row(i).data());
+    relation::Neighbourhood around = state.similarity->attach(x.row(i));
     for (const std::int64_t j : removed[static_cast<std::size_t>(i)]) {
       const auto at = std::find(around.representative.begin(), around.representative.end(), j);
       if (at == around.representative.end()) continue;

@@ -71,20 +71,6 @@ std::vector<int> groups_of(const Targets& y) {
   return out;
 }
 
-/// [n, h] embeddings, those given where they lie, or what the encoder makes of sequences.
-class Embeddings {
- public:
-  Embeddings(const ModelState& state, const Samples& samples, int threads)
-      : made_(state.encoder ? embed(state, samples, threads) : Matrix<float>()),
-        all_(state.encoder ? MatrixView<float>(made_) : samples.embedding) {}
-  Embeddings(const Embeddings&) = delete;
-  operator MatrixView<float>() const { return all_; }
-
- private:
-  Matrix<float> made_;
-  MatrixView<float> all_;
-};
-
 /// The rows of `first`, then those of `last`.
 Matrix<float> stack(MatrixView<float> first, MatrixView<float> last) {
   Matrix<float> out(first.rows + last.rows, first.cols);

@@ -77,8 +77,17 @@ struct ModelState {
 
 /// Throws InvalidArgument where samples do not fit the model.
 void require_fit(const ModelState& state, const Samples& samples);
-/// [n, h]
-Matrix<float> embed(const ModelState& state, const Samples& samples, int num_threads);
+/// [n, h] embeddings, those given where they lie, or what the encoder makes of sequences.
+class Embeddings {
+ public:
+  Embeddings(const ModelState& state, const Samples& samples, int num_threads);
+  Embeddings(const Embeddings&) = delete;
+  operator MatrixView<float>() const { return all_; }
+
+ private:
+  Matrix<float> made_;
+  MatrixView<float> all_;
+};
 /// [n, outputs] from embeddings
 Matrix<float> base_outputs(const ModelState& state, MatrixView<float> x, int num_threads);
 /// What the relation layer sees: in `dense` self (embedding, base outputs), similarity, entities.
