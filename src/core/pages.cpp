@@ -15,22 +15,22 @@ std::byte* map(std::size_t bytes) {
 }
 
 /// The system aligns to its own pages only: map one huge page more and give back what sticks out.
-std::byte* map_huge(std::size_t bytes) {
+std::byte* map_aligned(std::size_t bytes, PageSize size) {
   std::byte* memory = map(bytes + kHugePage);
   const std::size_t before = -reinterpret_cast<std::uintptr_t>(memory) % kHugePage;
   if (before > 0) ::munmap(memory, before);
   ::munmap(memory + before + bytes, kHugePage - before);
   memory += before;
 #ifdef MADV_HUGEPAGE
-  ::madvise(memory, bytes, MADV_HUGEPAGE);  // a request: where it is refused the pages are small
+  ::madvise(memory, bytes, size == PageSize::kHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
   return memory;
 }
 
 }  // namespace
 
-Pages::Pages(std::size_t bytes)
-    : memory_(bytes < kHugePage ? map(bytes) : map_huge(bytes), Unmap{bytes}) {}
+Pages::Pages(std::size_t bytes, PageSize size)
+    : memory_(bytes < kHugePage ? map(bytes) : map_aligned(bytes, size), Unmap{bytes}) {}
 
 void Pages::Unmap::operator()(std::byte* memory) const noexcept { ::munmap(memory, bytes); }
 

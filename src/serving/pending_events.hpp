@@ -1,17 +1,16 @@
 #pragma once
 
-#include <bit>
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <memory>
 #include <optional>
-#include <span>
 #include <utility>
+#include <vector>
 
-#include "ecseq/core/close_gap.hpp"
-#include "ecseq/core/fibonacci_hash.hpp"
-#include "ecseq/core/paged_array.hpp"
 #include "ecseq/core/table_hint.hpp"
+#include "id_table.hpp"
 #include "inline_list.hpp"
 
 namespace ecseq::serving {
@@ -25,118 +24,100 @@ struct PendingEvent {
 
 /// Events by id, in the order in which they came; a full list forgets the oldest. One thread.
 ///
-/// Events stand in a queue; a flat table (open addressing, at most half full) says which one has
-/// an id. An event thus costs one cache miss to add, two to find.
+/// Nothing takes longer for there being many: they are linked in their order, in memory that grows
+/// by pieces and never moves, and a table finds them by their id.
 class PendingEvents {
  public:
-  explicit PendingEvents(std::size_t most) : most_(most), slots_(kFewestSlots) {}
-
-  std::size_t size() const { return size_; }
-  std::uint64_t forgotten() const { return forgotten_; }
-  void set_forgotten(std::uint64_t count) { forgotten_ = count; }
-  bool contains(std::uint64_t id) const { return slots_[find(id)].number != 0; }
-
-  /// Of where an id is found, for `prefetch`: `add` and `take` may move it.
-  TablePlace place() const { return {slots_.data(), shift()}; }
-  /// No effect but on caches.
-  static void prefetch(const TableHint& hint, std::uint64_t id) {
-    hint.fetch_home<sizeof(Slot)>(fibonacci_hash(id));
+  /// most: at most kMost, which also stands for more.
+  explicit PendingEvents(std::size_t most) : most_(std::min(most, kMost)) {
+    take_place();  // kNone
   }
 
-  /// False, without effect, where an event of that id waits already.
+  std::size_t size() const { return places_by_id_.size(); }
+  std::uint64_t forgotten() const { return forgotten_; }
+  void set_forgotten(std::uint64_t count) { forgotten_ = count; }
+  bool contains(std::uint64_t id) const { return places_by_id_.find(id) != kNone; }
+
+  /// Of where an id is found, for `prefetch`: `add` may move it.
+  TablePlace place() const { return places_by_id_.place(); }
+  /// No effect but on caches.
+  static void prefetch(const TableHint& hint, std::uint64_t id) { IdTable::prefetch(hint, id); }
+
+  /// False, without effect, where an event of that id waits already. Throws std::bad_alloc, also
+  /// without effect, but that the oldest of a full list may be gone.
   bool add(std::uint64_t id, PendingEvent event) {
     if (contains(id)) return false;
     if (most_ == 0) {
       ++forgotten_;
       return true;
     }
-    if (size_ == most_) {
-      drop_gone();
-      free_slot(find(queue_.front().id));
-      queue_.pop_front();
-      ++first_number_;
-      --size_;
+    if (size() == most_) {
+      take(node(node(kNone).newer).id);
       ++forgotten_;
     }
-    queue_.push_back({id, true, std::move(event)});
-    if (2 * (++size_) > slots_.size()) {
-      renumber(2 * slots_.size());
-    } else {
-      slots_[find(id)] = {id, first_number_ + queue_.size() - 1};
-    }
+    places_by_id_.reserve_one();
+    const Place place = take_place();
+    places_by_id_.insert(id, place);
+    Node& added = node(place);
+    added.id = id;
+    added.event = std::move(event);
+    link_as_newest(place);
     return true;
   }
 
   std::optional<PendingEvent> take(std::uint64_t id) {
-    const std::size_t at = find(id);
-    if (slots_[at].number == 0) return {};
-    Place& place = queue_[slots_[at].number - first_number_];
-    place.waits = false;
-    PendingEvent out = std::move(place.event);
-    free_slot(at);
-    --size_;
-    drop_gone();
-    // One old event must not keep the places of all that came after it and are gone.
-    if (queue_.size() > 2 * size_ + 64) {
-      std::erase_if(queue_, [](const Place& each) { return !each.waits; });
-      renumber(slots_.size());
-    }
+    const Place place = places_by_id_.find(id);
+    if (place == kNone) return {};
+    places_by_id_.erase(id);
+    Node& taken = node(place);
+    node(taken.older).newer = taken.newer;
+    node(taken.newer).older = taken.older;
+    PendingEvent out = std::move(taken.event);
+    taken.newer = std::exchange(free_, place);
     return out;
   }
 
   /// Oldest first. use(id, event)
   template <class Use>
   void for_each(Use use) const {
-    for (const Place& place : queue_) {
-      if (place.waits) use(place.id, place.event);
+    for (Place place = node(kNone).newer; place != kNone; place = node(place).newer) {
+      use(node(place).id, node(place).event);
     }
   }
 
  private:
-  struct Place {
-    std::uint64_t id;
-    bool waits;
+  using Place = std::uint32_t;
+  struct Node {
+    std::uint64_t id = 0;
+    Place newer = kNone;  ///< of a free one: the next free one
+    Place older = kNone;
     PendingEvent event;
   };
-  struct Slot {
-    std::uint64_t id = 0;
-    std::uint64_t number = 0;  ///< of the event, counted from the first ever; 0: the slot is free
-  };
+  static constexpr Place kNone = 0;  ///< no event's: it is before the oldest and after the newest
+  static constexpr std::size_t kMost = std::size_t{1} << 31;
+  static constexpr std::size_t kPiece = 256;  ///< nodes
 
-  static constexpr std::size_t kFewestSlots = 16;
-
-  int shift() const { return 64 - std::countr_zero(slots_.size()); }
-  std::size_t home(std::uint64_t id) const { return fibonacci_hash(id) >> shift(); }
-  /// The slot of an id, or the free one where it would go.
-  std::size_t find(std::uint64_t id) const {
-    const std::size_t mask = slots_.size() - 1;
-    std::size_t at = home(id);
-    while (slots_[at].number != 0 && slots_[at].id != id) at = (at + 1) & mask;
-    return at;
+  Node& node(Place place) { return (*pieces_[place / kPiece])[place % kPiece]; }
+  const Node& node(Place place) const { return (*pieces_[place / kPiece])[place % kPiece]; }
+  Place take_place() {
+    if (free_ != kNone) return std::exchange(free_, node(free_).newer);
+    if (used_ == pieces_.size() * kPiece) pieces_.push_back(std::make_unique<Piece>());
+    return static_cast<Place>(used_++);
   }
-  void free_slot(std::size_t at) {
-    close_gap(
-        std::span<Slot>(slots_), at, [](const Slot& slot) { return slot.number == 0; },
-        [this](const Slot& slot) { return home(slot.id); });
-  }
-  void drop_gone() {
-    while (!queue_.empty() && !queue_.front().waits) {
-      queue_.pop_front();
-      ++first_number_;
-    }
-  }
-  void renumber(std::size_t slot_count) {
-    slots_ = PagedArray<Slot>(slot_count);
-    for (std::size_t i = 0; i < queue_.size(); ++i) {
-      if (queue_[i].waits) slots_[find(queue_[i].id)] = {queue_[i].id, first_number_ + i};
-    }
+  void link_as_newest(Place place) {
+    Node& end = node(kNone);
+    node(place).newer = kNone;
+    node(place).older = end.older;
+    node(end.older).newer = place;
+    end.older = place;
   }
 
+  using Piece = std::array<Node, kPiece>;
   std::size_t most_;
-  std::size_t size_ = 0;
-  std::deque<Place> queue_;  ///< also of events that are gone
-  std::uint64_t first_number_ = 1;
-  PagedArray<Slot> slots_;
+  std::vector<std::unique_ptr<Piece>> pieces_;
+  std::size_t used_ = 0;  ///< places so far
+  Place free_ = kNone;    ///< the first of those given back
+  IdTable places_by_id_;
   std::uint64_t forgotten_ = 0;
 };
 

@@ -151,7 +151,9 @@ TEST(BoundedAssignment, GivesTheSameDistancesWithAndWithoutEightBits) {
     without.assign(centroids, x, other_labels.data(), other_distances.data());
     EXPECT_EQ(labels, other_labels);
     EXPECT_EQ(distances, other_distances);
-    if (s > 0) EXPECT_LT(with.computed_share(), without.computed_share());
+    if (s > 0) {
+      EXPECT_LT(with.computed_share(), without.computed_share());
+    }
     step(x, labels, centroids);
   }
 }

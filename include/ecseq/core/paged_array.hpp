@@ -17,7 +17,8 @@ class PagedArray {
  public:
   PagedArray() = default;
   /// Throws std::bad_alloc.
-  explicit PagedArray(std::size_t size) : pages_(size * sizeof(T)) {}
+  explicit PagedArray(std::size_t size, PageSize pages = PageSize::kHuge)
+      : pages_(size * sizeof(T), pages) {}
 
   std::size_t size() const { return pages_.size() / sizeof(T); }
   bool empty() const { return size() == 0; }

@@ -15,7 +15,7 @@ namespace ecseq::serving {
 
 struct EntityStatesOptions {
   int shards = 16;  ///< parts of each relation that threads may use at the same time
-  /// Events that wait for their label; the oldest is forgotten for a new one. About 150 bytes each.
+  /// Events that wait for their label; the oldest is forgotten for a new one. About 170 bytes each.
   std::size_t max_pending = std::size_t{1} << 20;
   /// A label counts as known from when it arrives, as if its event had happened label_delay
   /// before. false: label_delay after its event, as trained, or when it arrives if that is later.
