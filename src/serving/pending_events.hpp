@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "ecseq/core/growing_table.hpp"
 #include "ecseq/core/table_hint.hpp"
-#include "id_table.hpp"
 #include "inline_list.hpp"
 
 namespace ecseq::serving {
@@ -41,7 +41,7 @@ class PendingEvents {
   /// Of where an id is found, for `prefetch`: `add` may move it.
   TablePlace place() const { return places_by_id_.place(); }
   /// No effect but on caches.
-  static void prefetch(const TableHint& hint, std::uint64_t id) { IdTable::prefetch(hint, id); }
+  static void prefetch(const TableHint& hint, std::uint64_t id) { Table::prefetch(hint, id); }
 
   /// False, without effect, where an event of that id waits already. Throws std::bad_alloc, also
   /// without effect, but that the oldest of a full list may be gone.
@@ -87,6 +87,7 @@ class PendingEvents {
 
  private:
   using Place = std::uint32_t;
+  using Table = GrowingTable<Place>;
   struct Node {
     std::uint64_t id = 0;
     Place newer = kNone;  ///< of a free one: the next free one
@@ -117,7 +118,7 @@ class PendingEvents {
   std::vector<std::unique_ptr<Piece>> pieces_;
   std::size_t used_ = 0;  ///< places so far
   Place free_ = kNone;    ///< the first of those given back
-  IdTable places_by_id_;
+  Table places_by_id_{PageSize::kSmall};
   std::uint64_t forgotten_ = 0;
 };
 
