@@ -56,6 +56,9 @@ endfunction()
 set(ECSEQ_WARNINGS -Wall -Wextra)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # -Wpsabi only says that passing wide vectors by value changed in GCC 4.6; GCC 12's own AVX-512
-  # header sets off -Wmaybe-uninitialized wherever it is inlined (GCC bug 105593).
+  # header sets off the warnings of uninitialized values wherever it is inlined (GCC bug 105593).
   list(APPEND ECSEQ_WARNINGS -Wshadow=local -Wno-psabi -Wno-maybe-uninitialized)
+  if(CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    list(APPEND ECSEQ_WARNINGS -Wno-uninitialized)
+  endif()
 endif()

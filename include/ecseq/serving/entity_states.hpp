@@ -25,6 +25,11 @@ struct EntityStatesOptions {
 /// The entity memories of a model, kept up to date by the events and labels of a live service.
 /// Every function may be called from any number of threads.
 ///
+/// Pauses: no call waits for a table to be copied, tables grow a little at every event. Memory for
+/// new entities is asked of the system 2 MB at a time, under a shard's lock, which it clears first
+/// (about 0.1 ms; milliseconds in a virtual machine that has to get it from its host). `save` keeps
+/// events and labels waiting while it copies everything.
+///
 /// Events and labels that come in order of time, labels by when they are known, give the facts of
 /// EntityMemory::replay to the last bit. With `max_entities` that needs one shard and times that
 /// differ: each shard forgets its oldest entity as soon as it holds more than its share of them,

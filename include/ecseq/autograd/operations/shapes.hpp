@@ -9,7 +9,7 @@
 namespace ecseq::autograd {
 
 inline std::string shape_text(Index rows, Index cols) {
-  return std::string("[") + std::to_string(rows) + ", " + std::to_string(cols) + "]";
+  return "[" + std::to_string(rows).append(", ").append(std::to_string(cols)).append("]");
 }
 
 /// Throws InvalidArgument unless `x` is [rows, cols]; `name` is the argument's name.
