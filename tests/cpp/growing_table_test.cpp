@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "ecseq/core/rng.hpp"
@@ -79,6 +80,20 @@ TEST(GrowingTable, AKeyErasedWhileItMovesMayComeBack) {
   });
   EXPECT_EQ(met, kFull + 1);
   EXPECT_EQ(table.size(), kFull + 1);
+}
+
+TEST(GrowingTable, IsNotMetInTheOrderOfItsHashes) {
+  Table table(PageSize::kSmall);
+  for (std::uint64_t key = 1; key <= 20'000; ++key) insert(table, key, 1);
+  // Any thousand in a row are from everywhere, so that they may go into a table of a thousand.
+  std::vector<int> quarter(4, 0);
+  std::size_t met = 0;
+  table.for_each([&](std::uint64_t key, std::uint32_t) {
+    ++quarter[fibonacci_hash(key) >> 62];
+    if (++met % 1000 != 0) return;
+    for (int& count : quarter) EXPECT_NEAR(std::exchange(count, 0), 250, 50) << "before " << met;
+  });
+  EXPECT_EQ(met, 20'000u);
 }
 
 }  // namespace

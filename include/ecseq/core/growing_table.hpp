@@ -68,11 +68,15 @@ class GrowingTable {
     --size_;
   }
 
-  /// use(key, value), in no order that means anything.
+  /// use(key, value), in no order that means anything. Not in that of the slots, which is that of
+  /// the hashes: in it, they would crowd the beginning of a smaller table they are put into, and
+  /// each would have to pass all before it.
   template <class Use>
   void for_each(Use use) const {
     for (const Slots* slots : {&slots_, &old_}) {
-      for (const Slot& slot : std::span<const Slot>(*slots)) {
+      const std::size_t step = home(*slots, 1) | 1;  // comes by all: their number is a power of two
+      for (std::size_t i = 0; i < slots->size(); ++i) {
+        const Slot& slot = (*slots)[i * step & (slots->size() - 1)];
         if (slot.value != 0 && slot.value != kGone) use(slot.key, slot.value);
       }
     }
