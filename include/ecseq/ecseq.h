@@ -73,7 +73,9 @@ typedef struct ecseq_request {
 
 typedef struct ecseq_scorer ecseq_scorer;
 
-/* window: events that a streaming state holds; 0: all that came before, where the encoder can. */
+/* window: events that a streaming state holds; 0: all that came before, where the encoder can.
+ * The file is mapped, so that processes share it: replace it by renaming another onto its name,
+ * never write it in place while it is in use. */
 ecseq_status ecseq_scorer_load(const char* path, int64_t window, ecseq_scorer** out);
 void ecseq_scorer_free(ecseq_scorer* scorer);
 
@@ -108,6 +110,7 @@ typedef struct ecseq_live_options {
   uint64_t max_users;  /* 0: no bound */
   uint64_t max_waiting_events; /* events that wait for their label; 0: the default */
   int labels_on_arrival; /* 0: known as late as in training; else at once */
+  int reads_model_file;  /* 0: mapped, as above; else read into memory of the process's own */
 } ecseq_live_options;
 
 /* options: may be NULL. */

@@ -8,6 +8,7 @@
 #include <pybind11/stl.h>
 
 #include <exception>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include "ecseq/core/matrix.hpp"
 #include "ecseq/core/progress.hpp"
 #include "ecseq/core/sequences.hpp"
+#include "ecseq/core/shared_matrix.hpp"
 #include "ecseq/core/targets.hpp"
 
 namespace ecseq::bindings {
@@ -74,6 +76,23 @@ py::array_t<Scalar> to_array(Matrix<Scalar> matrix) {
   auto* owner = new Matrix<Scalar>(std::move(matrix));
   py::capsule free(owner, [](void* p) { delete static_cast<Matrix<Scalar>*>(p); });
   return py::array_t<Scalar>({owner->rows(), owner->cols()}, owner->data(), free);
+}
+
+/// Copies, which may be written.
+inline py::dict to_arrays(const std::map<std::string, SharedMatrix>& tensors) {
+  py::dict out;
+  for (const auto& [name, tensor] : tensors) {
+    out[name.c_str()] = to_array(Matrix<float>(tensor.eigen()));
+  }
+  return out;
+}
+
+inline std::map<std::string, SharedMatrix> to_tensors(const py::dict& arrays) {
+  std::map<std::string, SharedMatrix> out;
+  for (const auto& [name, array] : arrays) {
+    out[name.cast<std::string>()] = view(array.cast<FloatArray>()).eigen();
+  }
+  return out;
 }
 
 inline Targets to_targets(const std::string& task, int n_classes, const FloatArray& y) {

@@ -156,21 +156,12 @@ void register_encoders(py::module_& m) {
             return to_array(released([&] { return encoder.decide(view(embedding)); }));
           },
           py::arg("embedding"))
-      .def("tensors",
-           [](const SequenceEncoder& encoder) {
-             py::dict out;
-             for (auto& [name, tensor] : encoder.tensors()) out[name.c_str()] = to_array(tensor);
-             return out;
-           })
+      .def("tensors", [](const SequenceEncoder& encoder) { return to_arrays(encoder.tensors()); })
       .def_static(
           "from_tensors",
           [](const py::dict& tensors, const py::dict& options, const std::string& task,
              int n_classes) {
-            encoders::NamedTensors::Map named;
-            for (const auto& [name, tensor] : tensors) {
-              named[name.cast<std::string>()] = view(tensor.cast<FloatArray>()).eigen();
-            }
-            return SequenceEncoder::from_tensors(named, to_options(options),
+            return SequenceEncoder::from_tensors(to_tensors(tensors), to_options(options),
                                                  to_targets(task, n_classes, FloatArray(0)).task,
                                                  n_classes);
           },

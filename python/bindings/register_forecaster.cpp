@@ -101,10 +101,7 @@ void register_forecaster(py::module_& m) {
           [](const FloatArray& values, Index channels, const py::dict& tensors,
              const py::dict& options, const std::optional<std::pair<double, double>>& range) {
             const HeldSeries held = to_series(values, channels, py::none());
-            encoders::NamedTensors::Map named;
-            for (const auto& [name, tensor] : tensors) {
-              named[name.cast<std::string>()] = view(tensor.cast<FloatArray>()).eigen();
-            }
+            const auto named = to_tensors(tensors);
             const ForecasterOptions how = to_options(options);
             return released([&] { return Forecaster::assemble(held.data, named, how, range); });
           },
@@ -165,12 +162,7 @@ void register_forecaster(py::module_& m) {
              }
              return out;
            })
-      .def("tensors",
-           [](const Forecaster& model) {
-             py::dict out;
-             for (auto& [name, tensor] : model.tensors()) out[name.c_str()] = to_array(tensor);
-             return out;
-           })
+      .def("tensors", [](const Forecaster& model) { return to_arrays(model.tensors()); })
       .def("to_bytes",
            [](const Forecaster& model) {
              return py::bytes(released([&] { return model.to_bytes(); }));

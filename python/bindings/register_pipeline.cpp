@@ -340,7 +340,9 @@ void register_pipeline(py::module_& m) {
           },
           py::arg("bytes"), py::arg("origin"))
       .def("save", &Model::save, py::arg("path"), py::call_guard<py::gil_scoped_release>())
-      .def_static("load", &Model::load, py::arg("path"), py::call_guard<py::gil_scoped_release>())
+      .def_static(
+          "load", [](const std::string& path) { return Model::load(path); }, py::arg("path"),
+          py::call_guard<py::gil_scoped_release>())
       .def("set_metadata", &Model::set_metadata, py::arg("text"))
       .def_property_readonly("metadata",
                              [](const Model& model) { return model.options().metadata; })

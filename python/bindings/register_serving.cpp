@@ -89,6 +89,10 @@ py::object scored(Work&& score) {
   return numbers(released(score).values);
 }
 
+io::FileAccess access_of(bool map_file) {
+  return map_file ? io::FileAccess::kMap : io::FileAccess::kRead;
+}
+
 Scorer scorer_of(const py::bytes& bytes, const std::string& origin, Index window) {
   const std::string_view text = bytes;
   return released([&] { return Scorer::from_bytes(text, origin, {.window = window}); });
@@ -98,16 +102,17 @@ void register_live_scorer(py::module_& m) {
   using serving::LiveScorer;
   py::class_<LiveScorer>(m, "LiveScorer")
       .def(py::init([](const std::string& path, Index window, std::size_t max_users,
-                       std::size_t max_pending, bool labels_on_arrival) {
+                       std::size_t max_pending, bool labels_on_arrival, bool map_file) {
              serving::LiveOptions options;
              options.scorer.window = window;
+             options.scorer.file_access = access_of(map_file);
              options.max_users = max_users;
              options.entities.max_pending = max_pending;
              options.entities.labels_on_arrival = labels_on_arrival;
              return released([&] { return std::make_unique<LiveScorer>(path, options); });
            }),
            py::arg("path"), py::arg("window"), py::arg("max_users"), py::arg("max_pending"),
-           py::arg("labels_on_arrival"))
+           py::arg("labels_on_arrival"), py::arg("map_file"))
       .def(
           "on_event",
           [](LiveScorer& live, std::uint64_t user, std::uint64_t event_id, const FloatArray& event,
@@ -202,10 +207,11 @@ void register_serving(py::module_& m) {
   py::class_<Scorer>(m, "Scorer")
       .def_static(
           "load",
-          [](const std::string& path, Index window) {
-            return Scorer::load(path, {.window = window});
+          [](const std::string& path, Index window, bool map_file) {
+            return Scorer::load(path, {.window = window, .file_access = access_of(map_file)});
           },
-          py::arg("path"), py::arg("window"), py::call_guard<py::gil_scoped_release>())
+          py::arg("path"), py::arg("window"), py::arg("map_file"),
+          py::call_guard<py::gil_scoped_release>())
       .def_static("from_bytes", &scorer_of, py::arg("bytes"), py::arg("origin"), py::arg("window"))
       .def("to_bytes",
            [](const Scorer& scorer) {

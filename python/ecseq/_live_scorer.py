@@ -34,6 +34,8 @@ class LiveScorer:
         Events that wait for their label; beyond, the oldest is forgotten.
     labels_on_arrival : bool
         A label counts as known at once, not as late as in training.
+    map_file : bool
+        See `Scorer.load`; of the first model and of those that `reload` takes.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class LiveScorer:
         max_users: int = 0,
         max_waiting: int = 1 << 20,
         labels_on_arrival: bool = False,
+        map_file: bool = True,
     ) -> None:
         for name, value in (
             ("window", window),
@@ -53,7 +56,12 @@ class LiveScorer:
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
                 raise ValueError(f"{name}: expected a number of at least 0, got {value!r}")
         self._core = _core.LiveScorer(
-            str(path), int(window), int(max_users), int(max_waiting), bool(labels_on_arrival)
+            str(path),
+            int(window),
+            int(max_users),
+            int(max_waiting),
+            bool(labels_on_arrival),
+            bool(map_file),
         )
         self._scorer = Scorer._of(self._core.scorer)
 

@@ -75,12 +75,18 @@ class Scorer:
         self._set(_core.Scorer.from_bytes(model.to_bytes(), "estimator", _window(window)))
 
     @classmethod
-    def load(cls, path: Any, *, window: int = 0) -> Scorer:
+    def load(cls, path: Any, *, window: int = 0, map_file: bool = True) -> Scorer:
         """From a file that ``save`` wrote.
+
+        ``map_file``: what a score reads where it lies in the file, an encoder's tables of
+        categories, stays there: processes that score with one file share that memory. Such a file
+        must not be written in place while it is in use, which would change scores unchecked, and
+        where it became shorter the system would kill its readers; to replace it by renaming
+        another onto its name, as ``save`` does, is safe. False: all is read into memory.
 
         Raises `ModelFileError` (a ``ValueError``) for a file that is missing, truncated or altered.
         """
-        return cls._of(_core.Scorer.load(str(path), _window(window)))
+        return cls._of(_core.Scorer.load(str(path), _window(window), bool(map_file)))
 
     @classmethod
     def _of(cls, core: _core.Scorer) -> Scorer:

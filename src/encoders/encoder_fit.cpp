@@ -73,7 +73,7 @@ std::shared_ptr<EncoderState> new_state(const SequencesView& training,
     require_same_network(options, *start);
     state->events = start->events;
     state->declare(rng);
-    const auto& weights = start->parameters.flat();
+    const std::vector<float> weights = start->parameters.values();
     auto& ours = state->parameters.flat();
     std::copy_n(weights.begin(), ours.size(), ours.begin());  // the head's come last
   }
@@ -90,13 +90,13 @@ void add_head(EncoderState& state, const Targets& y, const EncoderState* start) 
   const bool goes_on = start != nullptr && start->has_head() && start->task == y.task &&
                        start->n_classes == y.n_classes;
   if (goes_on) {
-    state.parameters.flat() = start->parameters.flat();
+    state.parameters.flat() = start->parameters.values();
     state.target_mean = start->target_mean;
     state.target_std = start->target_std;
     return;
   }
   const auto bias = initial_head_bias(y, state.options.class_weight);
-  std::copy(bias.begin(), bias.end(), state.parameters.data(state.head_bias));
+  std::copy(bias.begin(), bias.end(), state.parameters.writable(state.head_bias));
   if (y.task != Task::kRegression) return;
   double sum = 0.0, squares = 0.0;
   const auto n = static_cast<double>(y.values.size());
@@ -262,7 +262,7 @@ SequenceEncoder SequenceEncoder::tune(const SequenceEncoder& start, const Sequen
   state->n_classes = start.n_classes();
   Rng rng(options.seed, 2);
   state->declare_head(start.n_outputs(), rng);
-  state->parameters.flat() = start.state_->parameters.flat();
+  state->parameters.flat() = start.state_->parameters.values();
   state->target_mean = start.state_->target_mean;
   state->target_std = start.state_->target_std;
   state->pack();
@@ -274,7 +274,7 @@ SequenceEncoder SequenceEncoder::tune(const SequenceEncoder& start, const Sequen
   for (int i = 0; i < count; ++i) {
     const auto& entry = own.entry(i);
     const int id = parameters.add("own." + entry.name, entry.rows, entry.cols);
-    std::copy_n(own.data(i), entry.rows * entry.cols, parameters.data(id));
+    std::copy_n(own.data(i), entry.rows * entry.cols, parameters.writable(id));
   }
   const auto adopt = [&](const nn::Parameters<float>& trained) {
     auto& ours = state->parameters.flat();

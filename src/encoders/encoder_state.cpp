@@ -109,9 +109,9 @@ class ChunkEncoder {
 
 void EncoderState::declare(Rng& rng) {
   events.declare(parameters, rng);
-  const std::size_t before = parameters.flat().size();
+  const Index before = parameters.size();
   backbone = make_backbone(options, events.inputs(), parameters, rng);
-  flops_per_event = 2.0 * static_cast<double>(parameters.flat().size() - before);
+  flops_per_event = 2.0 * static_cast<double>(parameters.size() - before);
   pooling = StatePooling(options, parameters, rng);
 }
 

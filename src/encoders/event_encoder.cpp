@@ -130,8 +130,8 @@ EventEncoder::EventEncoder(NamedTensors& tensors, const EncoderOptions& options)
     }
   }
   if (categorical_.empty() || tensors.has("feature.mean")) {
-    mean_ = tensors.take("feature.mean", 1, -1);
-    scale_ = tensors.take("feature.scale", 1, mean_.cols());
+    mean_ = tensors.take("feature.mean", 1, -1).eigen();
+    scale_ = tensors.take("feature.scale", 1, mean_.cols()).eigen();
   }
   if (time_features_) {
     gap_mean_ = tensors.take("time.mean", 1, 1)(0, 0);
@@ -184,9 +184,11 @@ void EventEncoder::declare(nn::Parameters<float>& parameters, Rng& rng) {
   for (auto& vocabulary : categorical_) {
     const Index rows = static_cast<Index>(vocabulary.codes.size()) + 1;
     const Index size = vocabulary.options.dimension;
-    vocabulary.table = parameters.add(tensor_name("embedding", vocabulary.options), rows, size);
-    float* const table = parameters.data(vocabulary.table);
-    for (Index i = size; i < rows * size; ++i) table[i] = static_cast<float>(0.1 * rng.normal());
+    const auto draw = [&](float* table) {
+      for (Index i = size; i < rows * size; ++i) table[i] = static_cast<float>(0.1 * rng.normal());
+    };
+    vocabulary.table =
+        parameters.add_with(tensor_name("embedding", vocabulary.options), rows, size, draw);
   }
 }
 
@@ -195,7 +197,7 @@ void EventEncoder::project(nn::Parameters<float>& parameters) const {
     if (vocabulary.options.max_norm == 0) continue;
     const auto& entry = parameters.entry(vocabulary.table);
     for (Index i = 0; i < entry.rows; ++i) {
-      float* const row = parameters.data(vocabulary.table) + i * entry.cols;
+      float* const row = parameters.writable(vocabulary.table) + i * entry.cols;
       double squares = 0.0;
       for (Index j = 0; j < entry.cols; ++j) {
         squares += static_cast<double>(row[j]) * static_cast<double>(row[j]);

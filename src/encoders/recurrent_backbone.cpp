@@ -37,14 +37,16 @@ RecurrentBackbone<Cell>::RecurrentBackbone(const EncoderOptions& options, Index 
       CellNumbers cell{};
       cell.weight_input = parameters.add_uniform(name("weight_input"), rows, size, bound, rng);
       cell.weight_hidden = parameters.add_uniform(name("weight_hidden"), hidden_, size, bound, rng);
-      cell.bias = parameters.add_uniform(name("bias"), 1, 4 * hidden_, bound, rng);
+      cell.bias = parameters.add_with(name("bias"), 1, 4 * hidden_, [&](float* bias) {
+        for (Index j = 0; j < 4 * hidden_; ++j) {
+          bias[j] = static_cast<float>(rng.uniform(-bound, bound));
+        }
+        // An open forget gate lets the first gradients reach early events (Jozefowicz et al. 2015).
+        if constexpr (Cell::kCells > 0) {
+          for (Index j = 0; j < hidden_; ++j) bias[hidden_ + j] += 1.0F;
+        }
+      });
       cells_.push_back(cell);
-    }
-  }
-  // An open forget gate lets the first gradients reach early events (Jozefowicz et al. 2015).
-  if constexpr (Cell::kCells > 0) {
-    for (const CellNumbers& cell : cells_) {
-      for (Index j = 0; j < hidden_; ++j) parameters.data(cell.bias)[hidden_ + j] += 1.0F;
     }
   }
 }

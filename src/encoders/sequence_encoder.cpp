@@ -46,8 +46,8 @@ Matrix<float> SequenceEncoder::decide(MatrixView<float> embedding) const {
 NamedTensors::Map SequenceEncoder::tensors() const {
   NamedTensors::Map out;
   for (std::size_t id = 0; id < state_->parameters.entries().size(); ++id) {
-    const auto view = state_->parameters.view(static_cast<int>(id));
-    out[state_->parameters.entries()[id].name] = view.eigen();
+    const auto& entry = state_->parameters.entries()[id];
+    out[entry.name] = {state_->parameters.shared(static_cast<int>(id)), entry.rows, entry.cols};
   }
   state_->events.add_to(out);
   if (has_head()) {
@@ -67,7 +67,7 @@ SequenceEncoder SequenceEncoder::from_tensors(const NamedTensors::Map& tensors,
   auto state = std::make_shared<EncoderState>();
   Index numbers = 0;
   for (const auto& [name, tensor] : tensors) numbers += tensor.size();
-  state->parameters = nn::Parameters<float>::with_room_for(numbers);
+  state->parameters = nn::Parameters<float>::of_file(numbers);
   state->options = options;
   state->task = task;
   state->n_classes = n_classes;
@@ -81,8 +81,8 @@ SequenceEncoder SequenceEncoder::from_tensors(const NamedTensors::Map& tensors,
   }
   for (std::size_t id = 0; id < state->parameters.entries().size(); ++id) {
     const auto& entry = state->parameters.entries()[id];
-    const auto& tensor = named.take(entry.name, entry.rows, entry.cols);
-    std::copy_n(tensor.data(), tensor.size(), state->parameters.data(static_cast<int>(id)));
+    state->parameters.give(static_cast<int>(id),
+                           named.take(entry.name, entry.rows, entry.cols).owner());
   }
   named.require_all_taken();
   state->pack();

@@ -44,11 +44,12 @@ TransformerBackbone::TransformerBackbone(const EncoderOptions& options, Index in
                           std::to_string(hidden_));
   }
   if (positions_ == "learned") {
-    position_table_ = parameters.add("transformer.positions", max_length_, hidden_);
-    float* const table = parameters.data(position_table_);
-    for (Index i = 0; i < max_length_ * hidden_; ++i) {
-      table[i] = static_cast<float>(0.02 * rng.normal());
-    }
+    const auto draw = [&](float* table) {
+      for (Index i = 0; i < max_length_ * hidden_; ++i) {
+        table[i] = static_cast<float>(0.02 * rng.normal());
+      }
+    };
+    position_table_ = parameters.add_with("transformer.positions", max_length_, hidden_, draw);
   }
   if (positions_ == "sinusoidal") table_ = sinusoidal(std::min(max_length_, kMostKeptReady));
   const Index given = options.transformer.feed_forward_size;

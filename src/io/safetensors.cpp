@@ -198,6 +198,11 @@ std::size_t item_size(const std::string& dtype) {
   return 0;
 }
 
+/// A foreign header need not be padded to the size of a number.
+bool is_aligned(const float* numbers) {
+  return reinterpret_cast<std::uintptr_t>(numbers) % alignof(float) == 0;
+}
+
 template <class T>
 std::vector<T> read_vector(const Entry& entry) {
   std::vector<T> out(entry.shape[0]);
@@ -269,7 +274,10 @@ std::string to_bytes(const TensorFile& file) {
   return out;
 }
 
-TensorFile from_bytes(std::string_view bytes, const std::string& origin) {
+namespace {
+
+/// What is in the file, or the reason to refuse it.
+HeaderReader read_header(std::string_view bytes, const std::string& origin) {
   const auto fail = [&](const std::string& what) { throw FileError(origin + ": " + what); };
   if (bytes.size() < 8) {
     fail("a safetensors file has at least 8 bytes, this one " + std::to_string(bytes.size()));
@@ -356,23 +364,42 @@ TensorFile from_bytes(std::string_view bytes, const std::string& origin) {
   if (checksum != checksum_text(reader.metadata, reader.entries)) {
     fail("the checksum differs: the file was altered after it was written");
   }
+  return reader;
+}
 
+/// owner: of the bytes; then matrices refer to them. Null: everything is copied.
+TensorFile take_tensors(std::string_view bytes, const std::string& origin,
+                        const std::shared_ptr<const void>& owner) {
+  HeaderReader read = read_header(bytes, origin);
   TensorFile out;
-  out.metadata = std::move(reader.metadata);
-  for (const auto& [name, entry] : reader.entries) {
+  out.metadata = std::move(read.metadata);
+  for (const auto& [name, entry] : read.entries) {
     if (entry.dtype == "F64") {
       out.doubles[name] = read_vector<double>(entry);
     } else if (entry.dtype == "I64") {
       out.integers[name] = read_vector<std::int64_t>(entry);
     } else {
-      Matrix<float>& matrix = out.floats[name];
-      matrix.resize(static_cast<Index>(entry.shape[0]), static_cast<Index>(entry.shape[1]));
-      if (matrix.size() > 0) {
-        std::memcpy(matrix.data(), entry.data, entry.offsets[1] - entry.offsets[0]);
+      const auto rows = static_cast<Index>(entry.shape[0]);
+      const auto cols = static_cast<Index>(entry.shape[1]);
+      const auto* const numbers = reinterpret_cast<const float*>(entry.data);
+      if (owner != nullptr && is_aligned(numbers)) {
+        out.floats[name] = {std::shared_ptr<const float>(owner, numbers), rows, cols};
+      } else {
+        Matrix<float> copy(rows, cols);
+        if (copy.size() > 0) {
+          std::memcpy(copy.data(), entry.data, entry.offsets[1] - entry.offsets[0]);
+        }
+        out.floats[name] = std::move(copy);
       }
     }
   }
   return out;
+}
+
+}  // namespace
+
+TensorFile from_bytes(std::string_view bytes, const std::string& origin) {
+  return take_tensors(bytes, origin, nullptr);
 }
 
 void write_file(const TensorFile& file, const std::string& path) {
@@ -382,7 +409,11 @@ void write_file(const TensorFile& file, const std::string& path) {
   out.commit();
 }
 
-TensorFile read_file(const std::string& path) {
+TensorFile read_file(const std::string& path, FileAccess access) {
+  if (access == FileAccess::kMap) {
+    const auto file = std::make_shared<const MappedFile>(path);
+    return take_tensors(file->bytes(), path, file);
+  }
   InputFile in(path);
   std::string bytes(static_cast<std::size_t>(in.size()), '\0');
   in.read(bytes.data(), bytes.size());

@@ -19,7 +19,7 @@ class SeriesEncoder {
  public:
   SeriesEncoder() = default;
   /// Random weights; the head starts at 0 where the base forecasts a change.
-  /// parameters: none yet, perhaps bounded (nn::Parameters::with_room_for).
+  /// parameters: none yet, perhaps of a file (nn::Parameters::of_file).
   SeriesEncoder(const ForecasterOptions& options, const SeriesScale& scale, std::uint64_t seed,
                 nn::Parameters<float> parameters = {});
 

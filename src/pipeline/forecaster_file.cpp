@@ -143,9 +143,9 @@ void require_sizes(const ForecasterState& state, bool has_control, const io::Ten
 
 ForecastCase read_verification(const io::TensorFile& file, const std::string& origin) {
   ForecastCase out;
-  out.values = tensor_of(file, "verify.values", origin);
-  out.exogenous = tensor_of(file, "verify.exogenous", origin);
-  out.forecast = tensor_of(file, "verify.forecast", origin);
+  out.values = tensor_of(file, "verify.values", origin).eigen();
+  out.exogenous = tensor_of(file, "verify.exogenous", origin).eigen();
+  out.forecast = tensor_of(file, "verify.forecast", origin).eigen();
   const auto missing = file.integers.find("verify.missing");
   if (missing == file.integers.end()) {
     throw FileError(origin + ": tensor 'verify.missing' is missing");
@@ -188,8 +188,9 @@ std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const st
     throw FileError(origin + ": a model without a relation has no graph layer");
   }
   require_sizes(state, has_control, file, origin);
-  state.embedding.mean = tensor_of(file, "embedding.mean", origin).reshaped().transpose();
-  state.embedding.inverse_std = tensor_of(file, "embedding.scale", origin).reshaped().transpose();
+  state.embedding.mean = tensor_of(file, "embedding.mean", origin).eigen().reshaped().transpose();
+  state.embedding.inverse_std =
+      tensor_of(file, "embedding.scale", origin).eigen().reshaped().transpose();
   if (state.embedding.inverse_std.size() != state.embedding.mean.size() ||
       !state.embedding.mean.allFinite() || !state.embedding.inverse_std.allFinite()) {
     throw FileError(origin + ": tensors 'embedding.*' do not fit together");
@@ -197,16 +198,16 @@ std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const st
   if (!state.options.residual) {
     state.embedding.bound = std::numeric_limits<float>::infinity();
   }
-  state.encoder = SeriesEncoder(state.options, state.scale, 0, room_for(file, "encoder."));
+  state.encoder = SeriesEncoder(state.options, state.scale, 0, parameters_of(file, "encoder."));
   take_parameters<FileError>(state.encoder.parameters(), file.floats, "encoder.");
   state.encoder.pack();
   if (state.relation) {
-    state.layer.emplace(state.layer_shape(true), 0, room_for(file, "layer."));
+    state.layer.emplace(state.layer_shape(true), 0, parameters_of(file, "layer."));
     take_parameters<FileError>(state.layer->parameters(), file.floats, "layer.");
     state.layer->pack();
   }
   if (has_control) {
-    state.control.emplace(state.layer_shape(false), 0, room_for(file, "control."));
+    state.control.emplace(state.layer_shape(false), 0, parameters_of(file, "control."));
     take_parameters<FileError>(state.control->parameters(), file.floats, "control.");
     state.control->pack();
   }

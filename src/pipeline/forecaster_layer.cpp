@@ -13,10 +13,12 @@ SeriesLayer::SeriesLayer(const Shape& shape, std::uint64_t seed, nn::Parameters<
   constexpr double kSeriesStd = 0.1;
   Rng rng(seed, 2);
   if (shape.series_id_size > 0) {
-    series_ = parameters_.add("series", shape.n_series, shape.series_id_size);
-    for (Index i = 0; i < shape.n_series * shape.series_id_size; ++i) {
-      parameters_.data(series_)[i] = static_cast<float>(kSeriesStd * rng.normal());
-    }
+    const auto draw = [&](float* series) {
+      for (Index i = 0; i < shape.n_series * shape.series_id_size; ++i) {
+        series[i] = static_cast<float>(kSeriesStd * rng.normal());
+      }
+    };
+    series_ = parameters_.add_with("series", shape.n_series, shape.series_id_size, draw);
   }
   const auto in = static_cast<double>(width()), hidden = static_cast<double>(shape.hidden);
   // He et al. 2015 before a ReLU, Glorot and Bengio 2010 where there is none.

@@ -28,7 +28,7 @@ class SeriesLayer {
   };
 
   SeriesLayer() = default;
-  /// parameters: none yet, perhaps bounded (nn::Parameters::with_room_for).
+  /// parameters: none yet, perhaps of a file (nn::Parameters::of_file).
   SeriesLayer(const Shape& shape, std::uint64_t seed, nn::Parameters<float> parameters = {});
 
   const Shape& shape() const { return shape_; }

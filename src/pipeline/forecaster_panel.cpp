@@ -133,10 +133,10 @@ SeriesScale SeriesScale::load(const io::TensorFile& file, const std::string& pre
   const auto get = [&](const char* name, Index size) -> RowVector<float> {
     const auto found = file.floats.find(prefix + name);
     if (found == file.floats.end()) refuse(name, "is missing");
-    const Matrix<float>& tensor = found->second;
-    const bool fits = tensor.rows() == 1 && (size < 0 ? tensor.cols() > 0 : tensor.cols() == size);
-    if (!fits || !tensor.allFinite()) refuse(name, "has the wrong shape or is not finite");
-    return tensor.row(0);
+    const MatrixView<float> tensor = found->second;
+    const bool fits = tensor.rows == 1 && (size < 0 ? tensor.cols > 0 : tensor.cols == size);
+    if (!fits || !tensor.eigen().allFinite()) refuse(name, "has the wrong shape or is not finite");
+    return tensor.eigen().row(0);
   };
   const auto has = [&](const char* name) { return file.floats.count(prefix + name) > 0; };
   SeriesScale out;

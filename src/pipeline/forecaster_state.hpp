@@ -84,7 +84,7 @@ void replay_verification(const ForecasterState& state, const std::string& origin
 /// Of data's last rows.
 ForecastCase make_verification(const ForecasterState& state, const SeriesData& data);
 
-/// Copies `tensors`, by their names behind `prefix`, into `parameters`; Refused is the exception.
+/// Gives `parameters` the tensors by their names behind `prefix`; Refused is the exception.
 template <class Refused>
 void take_parameters(nn::Parameters<float>& parameters, const encoders::NamedTensors::Map& tensors,
                      const std::string& prefix) {
@@ -93,13 +93,13 @@ void take_parameters(nn::Parameters<float>& parameters, const encoders::NamedTen
     const auto found = tensors.find(prefix + entry.name);
     const std::string name = "tensor '" + prefix + entry.name + "'";
     if (found == tensors.end()) throw Refused(name + " is missing");
-    const Matrix<float>& tensor = found->second;
+    const SharedMatrix& tensor = found->second;
     if (tensor.rows() != entry.rows || tensor.cols() != entry.cols) {
       throw Refused(name + " has shape " + autograd::shape_text(tensor.rows(), tensor.cols()) +
                     ", expected " + autograd::shape_text(entry.rows, entry.cols));
     }
-    if (!tensor.allFinite()) throw Refused(name + " holds a value that is not finite");
-    std::copy_n(tensor.data(), tensor.size(), parameters.data(static_cast<int>(i)));
+    if (!tensor.eigen().allFinite()) throw Refused(name + " holds a value that is not finite");
+    parameters.give(static_cast<int>(i), tensor.owner());
   }
 }
 

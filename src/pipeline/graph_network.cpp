@@ -325,7 +325,7 @@ GraphNetwork GraphNetwork::load(const io::TensorFile& file, const std::string& p
   }
   GraphNetwork network(options, load_scaler(file, prefix + "dense."),
                        options.on_edges ? load("nodes.", nodes) : nn::Scaler(), std::move(scalers),
-                       out, unused, room_for(file, prefix));
+                       out, unused, parameters_of(file, prefix));
   load_parameters(network.parameters_, file, prefix);
   return network;
 }

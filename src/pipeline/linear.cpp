@@ -188,9 +188,10 @@ Network fit_linear(const TrainingSet& training, Task task, int num_threads,
   nn::FeedForward network(in, {}, out, unused);
   auto& parameters = network.parameters();
   for (Index k = 0; k < in; ++k) {
-    for (Index c = 0; c < out; ++c) parameters.data(0)[k * out + c] = static_cast<float>(w(k, c));
+    for (Index c = 0; c < out; ++c)
+      parameters.writable(0)[k * out + c] = static_cast<float>(w(k, c));
   }
-  for (Index c = 0; c < out; ++c) parameters.data(1)[c] = static_cast<float>(w(in, c));
+  for (Index c = 0; c < out; ++c) parameters.writable(1)[c] = static_cast<float>(w(in, c));
   return Network(scaler, std::move(network));
 }
 

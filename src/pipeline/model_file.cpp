@@ -158,7 +158,7 @@ RecentRows load_recent(const io::TensorFile& file, const std::string& name, Inde
   out.rows.resize(0, columns);
   const auto offsets = file.integers.find(name);
   const auto rows = file.floats.find(name + ".rows");
-  if (rows != file.floats.end()) out.rows = rows->second;
+  if (rows != file.floats.end()) out.rows = rows->second.eigen();
   if (offsets != file.integers.end()) {
     out.offsets.assign(offsets->second.begin(), offsets->second.end());
   }
@@ -172,8 +172,8 @@ RecentRows load_recent(const io::TensorFile& file, const std::string& name, Inde
 
 VerificationCases load_verification(const io::TensorFile& file, Index representatives,
                                     const std::vector<Index>& memories, const std::string& origin) {
-  const auto get = [&](const std::string& name) -> const Matrix<float>& {
-    const Matrix<float>& tensor = tensor_of(file, name, origin);
+  const auto get = [&](const std::string& name) {
+    const auto tensor = tensor_of(file, name, origin).eigen();
     if (!tensor.allFinite()) throw FileError(origin + ": tensor '" + name + "' is not finite");
     return tensor;
   };
@@ -298,7 +298,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
 
   if (config.contains("encoder")) {
     const auto encoder = encoders::architecture_from_json(config["encoder"]);
-    std::map<std::string, Matrix<float>> tensors;
+    encoders::NamedTensors::Map tensors;
     const std::string prefix = "encoder.";
     for (const auto& [name, tensor] : file.floats) {
       if (name.rfind(prefix, 0) == 0) tensors[name.substr(prefix.size())] = tensor;
@@ -471,6 +471,8 @@ Model Model::from_bytes(std::string_view bytes, const std::string& origin) {
 
 void Model::save(const std::string& path) const { io::write_file(to_file(*state_), path); }
 
-Model Model::load(const std::string& path) { return Model(from_file(io::read_file(path), path)); }
+Model Model::load(const std::string& path, io::FileAccess access) {
+  return Model(from_file(io::read_file(path, access), path));
+}
 
 }  // namespace ecseq::pipeline

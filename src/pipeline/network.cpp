@@ -90,7 +90,7 @@ Network Network::load(const io::TensorFile& file, const std::string& prefix,
   // The layers follow each other: the network is then no larger than the file.
   Index in = scaler.size();
   const auto width_of = [&](const std::string& name) {
-    const Matrix<float>& weight = tensor_of(file, prefix + name + ".weight");
+    const SharedMatrix& weight = tensor_of(file, prefix + name + ".weight");
     const Index out = tensor_of(file, prefix + name + ".bias").size();
     if (weight.rows() != in || weight.cols() != out || in < 1 || out < 1) {
       throw FileError("model file: tensor '" + prefix + name + ".weight' has the wrong shape");

@@ -7,8 +7,8 @@
 
 namespace ecseq::pipeline {
 
-const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name,
-                               const std::string& origin) {
+const SharedMatrix& tensor_of(const io::TensorFile& file, const std::string& name,
+                              const std::string& origin) {
   const auto found = file.floats.find(name);
   if (found == file.floats.end()) {
     throw FileError(origin + ": tensor '" + name + "' is missing");
@@ -44,12 +44,12 @@ void require_format(const io::TensorFile& file, const std::string& format, int n
   }
 }
 
-nn::Parameters<float> room_for(const io::TensorFile& file, const std::string& prefix) {
+nn::Parameters<float> parameters_of(const io::TensorFile& file, const std::string& prefix) {
   Index numbers = 0;
   for (const auto& [name, tensor] : file.floats) {
     if (name.starts_with(prefix)) numbers += tensor.size();
   }
-  return nn::Parameters<float>::with_room_for(numbers);
+  return nn::Parameters<float>::of_file(numbers);
 }
 
 void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& file,
@@ -64,15 +64,15 @@ void load_parameters(nn::Parameters<float>& parameters, const io::TensorFile& fi
                      const std::string& prefix) {
   for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
     const auto& entry = parameters.entries()[i];
-    const Matrix<float>& tensor = tensor_of(file, prefix + entry.name);
+    const SharedMatrix& tensor = tensor_of(file, prefix + entry.name);
     if (tensor.rows() != entry.rows || tensor.cols() != entry.cols) {
       throw FileError("model file: tensor '" + prefix + entry.name + "' has the wrong shape");
     }
-    if (!tensor.allFinite()) {
+    if (!tensor.eigen().allFinite()) {
       throw FileError("model file: tensor '" + prefix + entry.name +
                       "' holds a value that is not finite");
     }
-    std::copy_n(tensor.data(), tensor.size(), parameters.data(static_cast<int>(i)));
+    parameters.give(static_cast<int>(i), tensor.owner());
   }
 }
 
@@ -84,8 +84,8 @@ void save_scaler(const nn::Scaler& scaler, io::TensorFile& file, const std::stri
 
 nn::Scaler load_scaler(const io::TensorFile& file, const std::string& prefix) {
   nn::Scaler scaler;
-  scaler.mean = tensor_of(file, prefix + "scale.mean").reshaped().transpose();
-  scaler.inverse_std = tensor_of(file, prefix + "scale.inverse_std").reshaped().transpose();
+  scaler.mean = tensor_of(file, prefix + "scale.mean").eigen().reshaped().transpose();
+  scaler.inverse_std = tensor_of(file, prefix + "scale.inverse_std").eigen().reshaped().transpose();
   if (scaler.inverse_std.size() != scaler.mean.size()) {
     throw FileError("model file: the scaler of '" + prefix + "' is of two sizes");
   }

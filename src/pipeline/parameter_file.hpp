@@ -10,8 +10,8 @@ namespace ecseq::pipeline {
 
 /// The tensor called `name`; throws FileError, whose message begins with `origin`, if there is
 /// none.
-const Matrix<float>& tensor_of(const io::TensorFile& file, const std::string& name,
-                               const std::string& origin = "model file");
+const SharedMatrix& tensor_of(const io::TensorFile& file, const std::string& name,
+                              const std::string& origin = "model file");
 /// The metadata called `name`; throws FileError if there is none. kind: what the file then is not,
 /// "model" or "forecaster".
 const std::string& metadata_of(const io::TensorFile& file, const std::string& name,
@@ -22,8 +22,8 @@ const std::string& metadata_of(const io::TensorFile& file, const std::string& na
 void require_format(const io::TensorFile& file, const std::string& format, int newest,
                     const std::string& origin, const std::string& kind);
 
-/// None yet, with room for the tensors whose names begin with `prefix`.
-nn::Parameters<float> room_for(const io::TensorFile& file, const std::string& prefix);
+/// None yet, to be given the tensors whose names begin with `prefix`.
+nn::Parameters<float> parameters_of(const io::TensorFile& file, const std::string& prefix);
 void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& file,
                      const std::string& prefix);
 /// Throws FileError where one is missing, of another shape or not finite.

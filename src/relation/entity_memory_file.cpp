@@ -232,18 +232,19 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
       values.rows() == static_cast<Index>(label_times.size()) && values.cols() == memory.channels_,
       prefix + "label_values", "expected one row per label and one column per channel");
   for (Index i = 0; i < values.rows(); ++i) {
-    expect(memory.labelled(values.row(i).data()), prefix + "label_values", "a label is missing");
+    expect(memory.labelled(values.data() + i * values.cols()), prefix + "label_values",
+           "a label is missing");
     try {
-      memory.check_labels(values.row(i).data(), i);
+      memory.check_labels(values.data() + i * values.cols(), i);
     } catch (const InvalidArgument& error) {
       throw FileError("tensor '" + prefix + "label_values': " + error.what());
     }
   }
 
-  static const Matrix<float> kNoBase;
+  static const SharedMatrix kNoBase;
   const auto& base = options.base_outputs ? require(file.floats, prefix + "base_values") : kNoBase;
   if (options.base_outputs) {
-    expect(base.rows() == values.rows() && base.cols() == values.cols() && base.allFinite(),
+    expect(base.rows() == values.rows() && base.cols() == values.cols() && base.eigen().allFinite(),
            prefix + "base_values", "expected one finite value per label and channel");
   }
   static const std::vector<double> kNoOrder;

@@ -281,8 +281,9 @@ SeriesRelation SeriesRelation::load(const io::TensorFile& file, const std::strin
                      [&](std::int64_t s) { return s >= 0 && s < n; }),
          "constant");
   const auto take = [&](const char* name, std::vector<float>& to) {
-    const Matrix<float>& tensor = get(file.floats, name);
-    expect(tensor.rows() == 1 && tensor.cols() == static_cast<Index>(edges) && tensor.allFinite(),
+    const SharedMatrix& tensor = get(file.floats, name);
+    expect(tensor.rows() == 1 && tensor.cols() == static_cast<Index>(edges) &&
+               tensor.eigen().allFinite(),
            name);
     to.assign(tensor.data(), tensor.data() + tensor.size());
   };

@@ -35,10 +35,10 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
   SimilarityRelation out;
   out.options_ = options;
   out.task_ = task;
-  out.scaler_.mean = get(file.floats, "scale.mean").reshaped().transpose();
-  out.scaler_.inverse_std = get(file.floats, "scale.inverse_std").reshaped().transpose();
+  out.scaler_.mean = get(file.floats, "scale.mean").eigen().reshaped().transpose();
+  out.scaler_.inverse_std = get(file.floats, "scale.inverse_std").eigen().reshaped().transpose();
   auto& representatives = out.representatives_;
-  representatives.vectors = get(file.floats, "vectors");
+  representatives.vectors = get(file.floats, "vectors").eigen();
   if (!options.standardize) out.scaler_.bound = std::numeric_limits<float>::infinity();
   representatives.mass = get(file.doubles, "mass");
   // Files written before rows without labels were allowed do not tell them apart.

@@ -221,6 +221,7 @@ ecseq_status ecseq_live_open(const char* model_path, const ecseq_live_options* o
         chosen.entities.max_pending = options->max_waiting_events;
       }
       chosen.entities.labels_on_arrival = options->labels_on_arrival != 0;
+      if (options->reads_model_file != 0) chosen.scorer.file_access = io::FileAccess::kRead;
     }
     *out = new ecseq_live{LiveScorer(model_path, chosen)};
   });

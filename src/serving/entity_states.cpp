@@ -378,12 +378,12 @@ void EntityStates::Parts::read_pending(const io::TensorFile& file, PendingEvents
   const auto& times = find(file.doubles, "pending.times");
   const auto& latest = find(file.doubles, "latest_time");
   const auto& count = find(file.integers, "forgotten");
-  const Matrix<float> none;
+  const SharedMatrix none;
   const auto& base = with_base ? find(file.floats, "pending.base") : none;
   expect(times.size() == ids.size() && latest.size() == 1 && !std::isnan(latest[0]) &&
          count.size() == 1 && count[0] >= 0);
   expect(!with_base || (base.rows() == static_cast<Index>(ids.size()) && base.cols() == channels &&
-                        base.allFinite()));
+                        base.eigen().allFinite()));
   std::size_t at = 0;
   pending.set_forgotten(static_cast<std::uint64_t>(count[0]));
   for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -400,7 +400,7 @@ void EntityStates::Parts::read_pending(const io::TensorFile& file, PendingEvents
       event.words.append(std::bit_cast<std::uint64_t>(words[j]));
     }
     if (with_base) {
-      const float* const row = base.row(static_cast<Index>(i)).data();
+      const float* const row = base.data() + static_cast<Index>(i) * channels;
       event.base.append({row, static_cast<std::size_t>(channels)});
     }
     expect(pending.add(id, std::move(event)));

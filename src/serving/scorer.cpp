@@ -40,7 +40,7 @@ Scorer::Scorer(pipeline::Model model, const ScorerOptions& options)
     : frozen_(std::make_shared<const Frozen>(std::move(model), options)) {}
 
 Scorer Scorer::load(const std::string& path, const ScorerOptions& options) {
-  return Scorer(pipeline::Model::load(path), options);
+  return Scorer(pipeline::Model::load(path, options.file_access), options);
 }
 
 Scorer Scorer::from_bytes(std::string_view bytes, const std::string& origin,

@@ -8,6 +8,7 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/encoders/sequence_encoder.hpp"
 #include "ecseq/nn/ranking_metrics.hpp"
+#include "edit_tensor.hpp"
 
 namespace ecseq {
 namespace {
@@ -250,9 +251,9 @@ TEST(SequenceEncoder, AttentionPoolingTrainsWhatItEncodes) {
   }
   // The formula, in double, on the states that the encoder says it has.
   const auto tensors = trained.tensors();
-  const Eigen::MatrixXd weight = tensors.at("pooling.weight").cast<double>();
-  const Eigen::RowVectorXd bias = tensors.at("pooling.bias").row(0).cast<double>();
-  const Eigen::VectorXd query = tensors.at("pooling.query").col(0).cast<double>();
+  const Eigen::MatrixXd weight = tensors.at("pooling.weight").eigen().cast<double>();
+  const Eigen::RowVectorXd bias = tensors.at("pooling.bias").eigen().row(0).cast<double>();
+  const Eigen::VectorXd query = tensors.at("pooling.query").eigen().col(0).cast<double>();
   const Eigen::MatrixXd all = trained.encode_events(test.sequences).cast<double>();
   Index first = 0;
   for (Index i = 0; i < 60; ++i) {
@@ -384,13 +385,13 @@ TEST(SequenceEncoder, TensorsThatDoNotFitAreRefusedByName) {
             "encoder: tensor 'lstm.bias' is missing");
   EXPECT_EQ(message([](auto& t) { t["lstm.weight_hidden_1"] = t["lstm.bias"]; }),
             "encoder: tensor 'lstm.weight_hidden_1' is not known");
-  EXPECT_EQ(message([](auto& t) { t["lstm.weight_hidden"].conservativeResize(11, 48); }),
+  EXPECT_EQ(message([](auto& t) { t["lstm.weight_hidden"] = Matrix<float>::Zero(11, 48); }),
             "encoder: tensor 'lstm.weight_hidden' has shape [11, 48], expected [12, 48]");
-  EXPECT_EQ(message([](auto& t) { t["lstm.weight_input"].conservativeResize(3, 47); }),
+  EXPECT_EQ(message([](auto& t) { t["lstm.weight_input"] = Matrix<float>::Zero(3, 47); }),
             "encoder: tensor 'lstm.weight_input' has shape [3, 47], expected [3, 48]");
-  EXPECT_EQ(message([](auto& t) { t["feature.mean"].conservativeResize(1, 2); }),
+  EXPECT_EQ(message([](auto& t) { t["feature.mean"] = Matrix<float>::Zero(1, 2); }),
             "encoder: tensor 'feature.scale' has shape [1, 3], expected [1, 2]");
-  EXPECT_EQ(message([](auto& t) { t["head.weight"](3, 0) = std::nanf(""); }),
+  EXPECT_EQ(message([](auto& t) { testing::set(t["head.weight"], 3, 0, std::nanf("")); }),
             "encoder: tensor 'head.weight' holds a value that is not finite");
   EXPECT_EQ(message([](auto&) {}), "accepted");
 }

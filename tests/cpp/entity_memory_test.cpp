@@ -12,6 +12,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/rng.hpp"
+#include "edit_tensor.hpp"
 
 namespace {
 
@@ -293,8 +294,8 @@ Matrix<float> at(const EntityMemory& memory, EntityKey key, double time) {
   return out;
 }
 
-class EntityMemoryKinds : public testing::TestWithParam<Setting> {};
-INSTANTIATE_TEST_SUITE_P(All, EntityMemoryKinds, testing::ValuesIn(settings()),
+class EntityMemoryKinds : public ::testing::TestWithParam<Setting> {};
+INSTANTIATE_TEST_SUITE_P(All, EntityMemoryKinds, ::testing::ValuesIn(settings()),
                          [](const auto& setting_info) { return setting_info.param.name; });
 
 TEST_P(EntityMemoryKinds, ReplayEqualsTheDefinition) {
@@ -722,10 +723,10 @@ TEST(EntityMemory, InconsistentFilesAreRefused) {
   refused([](io::TensorFile& f) {
     std::swap(f.doubles["e.event_times"][0], f.doubles["e.event_times"][3]);
   });
-  refused([](io::TensorFile& f) { f.floats["e.label_values"](0, 0) = 3; });
-  refused([](io::TensorFile& f) { f.floats["e.label_values"](0, 0) = kNan; });
+  refused([](io::TensorFile& f) { ecseq::testing::set(f.floats["e.label_values"], 0, 0, 3); });
+  refused([](io::TensorFile& f) { ecseq::testing::set(f.floats["e.label_values"], 0, 0, kNan); });
   refused([](io::TensorFile& f) { f.floats.erase("e.label_values"); });
-  refused([](io::TensorFile& f) { f.floats["e.base_values"](0, 0) = kNan; });
+  refused([](io::TensorFile& f) { ecseq::testing::set(f.floats["e.base_values"], 0, 0, kNan); });
   refused([](io::TensorFile& f) { f.floats.erase("e.base_values"); });
   refused([](io::TensorFile& f) { f.doubles["e.decayed_until"][0] = kInfinity; });
   refused([](io::TensorFile& f) { f.integers["e.more_options"][2] = -1; });

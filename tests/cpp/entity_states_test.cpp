@@ -20,6 +20,7 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/relation/entity_set.hpp"
 #include "ecseq/relation/label_channels.hpp"
+#include "edit_tensor.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -156,11 +157,11 @@ struct TemporaryFile {
   ~TemporaryFile() { std::remove(path.c_str()); }
 };
 
-class LiveFacts : public testing::TestWithParam<std::tuple<Task, int>> {};
+class LiveFacts : public ::testing::TestWithParam<std::tuple<Task, int>> {};
 INSTANTIATE_TEST_SUITE_P(All, LiveFacts,
-                         testing::Combine(testing::Values(Task::kBinary, Task::kMulticlass,
-                                                          Task::kRegression),
-                                          testing::Values(1, 5)));
+                         ::testing::Combine(::testing::Values(Task::kBinary, Task::kMulticlass,
+                                                              Task::kRegression),
+                                            ::testing::Values(1, 5)));
 
 TEST_P(LiveFacts, AreThoseOfAReplayAlsoAfterASnapshot) {
   const auto [task, shards] = GetParam();
@@ -399,7 +400,7 @@ TEST(EntityStates, AFileOfAnotherConfigurationIsRefused) {
   refused([](io::TensorFile& f) { f.integers["pending.words"].push_back(0); });
   refused([](io::TensorFile& f) { f.doubles["pending.times"][0] = std::nan(""); });
   refused([](io::TensorFile& f) { f.doubles["latest_time"][0] = std::nan(""); });
-  refused([](io::TensorFile& f) { f.floats["pending.base"](0, 0) = std::nanf(""); });
+  refused([](io::TensorFile& f) { testing::set(f.floats["pending.base"], 0, 0, std::nanf("")); });
   refused([](io::TensorFile& f) { f.floats.erase("pending.base"); });
   refused([](io::TensorFile& f) { f.integers["relation.1.keys"][0] = 0; });
   EXPECT_THROW(EntityStates::load("/nowhere/states", model, Task::kRegression, kMean, kStd),

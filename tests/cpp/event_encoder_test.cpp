@@ -134,8 +134,8 @@ TEST(EventEncoder, EmbeddingsKeepToTheirLongestNorm) {
   auto parameters = declared(encoder);
   MatrixView<float> table = parameters.view(0);
   for (Index j = 0; j < 4; ++j) {
-    parameters.data(0)[4 + j] = 3.0F;
-    parameters.data(0)[8 + j] = 0.1F;
+    parameters.writable(0)[4 + j] = 3.0F;
+    parameters.writable(0)[8 + j] = 0.1F;
   }
   encoder.project(parameters);
   table = parameters.view(0);

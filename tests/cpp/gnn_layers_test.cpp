@@ -109,7 +109,7 @@ TEST(GnnLayers, AreThoseOfPyTorchGeometric) {
     const auto& entries = layer.parameters.entries();
     for (std::size_t i = 0; i < entries.size(); ++i) {
       const Matrix<float> drawn = uniform(rng, entries[i].rows, entries[i].cols, 0.7);
-      std::copy_n(drawn.data(), drawn.size(), layer.parameters.data(static_cast<int>(i)));
+      std::copy_n(drawn.data(), drawn.size(), layer.parameters.writable(static_cast<int>(i)));
     }
     const Matrix<float> coefficients = uniform(rng, kTargets, c.out, 1.0);
 
@@ -199,7 +199,7 @@ TEST(AttentionLayer, WithoutQueriesIsAMeanByWeights) {
   const AttentionLayer<double> layer(parameters, "l", 2, 3, 4, 2, rng);
   const auto zero = [&](const char* name) {
     const int id = parameters.find(name);
-    std::fill_n(parameters.data(id), parameters.view(id).rows * parameters.view(id).cols, 0.0);
+    std::fill_n(parameters.writable(id), parameters.view(id).rows * parameters.view(id).cols, 0.0);
   };
   zero("l.query.weight");
   zero("l.self.weight");

@@ -17,6 +17,7 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/io/safetensors.hpp"
 #include "ecseq/pipeline/forecaster.hpp"
+#include "edit_tensor.hpp"
 #include "repaired_file.hpp"
 #include "score_and_stream.hpp"
 
@@ -293,7 +294,8 @@ TEST(HostileFile, NumbersThatAreNotFiniteAreRefused) {
       if (matrix.size() == 0) continue;
       for (const float value : odd) {
         io::TensorFile file = good;
-        file.floats[tensor].data()[matrix.size() / 2] = value;
+        testing::edit(file.floats[tensor],
+                      [&](auto& numbers) { numbers.data()[numbers.size() / 2] = value; });
         EXPECT_NE(refusal(file), "") << name << ", " << tensor;
       }
     }
@@ -349,7 +351,7 @@ TEST(HostileFile, TensorsOfAnotherShapeOrMissingAreRefused) {
       // An empty tensor takes no bytes of the file, however wide it says it is.
       for (const Index dimension : {Index{1} << 12, Index{1} << 36}) {
         for (const bool wide : {true, false}) {
-          file.floats[tensor].resize(wide ? 0 : dimension, wide ? dimension : 0);
+          file.floats[tensor] = Matrix<float>(wide ? 0 : dimension, wide ? dimension : 0);
           const std::string why = refusal(file);
           EXPECT_TRUE(!why.empty() || (matrix.size() == 0 && dimension == Index{1} << 12));
         }

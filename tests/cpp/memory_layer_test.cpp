@@ -48,7 +48,7 @@ TEST_P(MemoryLayers, AreThoseOfPyTorch) {
   const auto& entries = parameters.entries();
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const Matrix<float> drawn = uniform(rng, entries[i].rows, entries[i].cols, 0.7);
-    std::copy_n(drawn.data(), drawn.size(), parameters.data(static_cast<int>(i)));
+    std::copy_n(drawn.data(), drawn.size(), parameters.writable(static_cast<int>(i)));
   }
   const Matrix<float> coefficients = uniform(rng, kEntities, kSize, 1.0);
 

@@ -12,6 +12,7 @@
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/pipeline/split.hpp"
 #include "ecseq/relation/entity_key.hpp"
+#include "edit_tensor.hpp"
 #include "relational_problem.hpp"
 
 namespace ecseq::pipeline {
@@ -510,7 +511,7 @@ TEST(Model, RefusesDamagedAndNewerFiles) {
   }
   // A wrong weight under a right checksum is caught by the verification cases.
   file.metadata["format_version"] = "2";
-  file.floats.at("layer.output.weight").setRandom();
+  testing::edit(file.floats.at("layer.output.weight"), [](auto& weight) { weight.setRandom(); });
   EXPECT_THROW(Model::from_bytes(io::to_bytes(file)), FileError);
   EXPECT_THROW(Model::load("/nowhere/model.ecseq"), FileError);
 }

@@ -21,6 +21,7 @@ namespace {
 using ecseq::FileError;
 using ecseq::InvalidArgument;
 using ecseq::Matrix;
+using ecseq::io::FileAccess;
 using ecseq::io::from_bytes;
 using ecseq::io::TensorFile;
 using ecseq::io::to_bytes;
@@ -236,6 +237,58 @@ TEST_F(SafetensorsOnDisk, WriteReplacesAndLeavesNoTemporary) {
   EXPECT_EQ(files, 1u);
 }
 
+TEST_F(SafetensorsOnDisk, MappedMatricesLieInTheFile) {
+  write_file(example(), path("model.ecseq"));
+  const TensorFile read = ecseq::io::read_file(path("model.ecseq"));
+  const TensorFile mapped = ecseq::io::read_file(path("model.ecseq"), FileAccess::kMap);
+  EXPECT_EQ(to_bytes(mapped), to_bytes(example()));
+  // What is written in place is seen by whoever maps the file, which nobody should do.
+  const std::string bytes = to_bytes(example());
+  const float weight = 3.5F, other = -7.0F;
+  const auto at = bytes.find(std::string_view(reinterpret_cast<const char*>(&weight), 4));
+  std::fstream file(path("model.ecseq"), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.write(reinterpret_cast<const char*>(&other), 4);
+  file.close();
+  EXPECT_EQ(mapped.floats.at("weights")(0, 2), other);
+  EXPECT_EQ(read.floats.at("weights")(0, 2), weight);
+  EXPECT_THROW(ecseq::io::read_file(path("model.ecseq"), FileAccess::kMap), FileError);
+}
+
+TEST_F(SafetensorsOnDisk, AMappedFileOutlivesItsNameAndItsReader) {
+  write_file(example(), path("model.ecseq"));
+  ecseq::SharedMatrix weights =
+      ecseq::io::read_file(path("model.ecseq"), FileAccess::kMap).floats.at("weights");
+  write_file(TensorFile{}, path("model.ecseq"));  // by renaming
+  EXPECT_EQ(weights, example().floats.at("weights"));
+  std::filesystem::remove(path("model.ecseq"));
+  EXPECT_EQ(weights, example().floats.at("weights"));
+}
+
+TEST_F(SafetensorsOnDisk, DamagedFilesAreRefusedMappedAsRead) {
+  const std::string bytes = to_bytes(example());
+  const auto refusal = [&](const std::string& content, FileAccess access) -> std::string {
+    std::ofstream(path("model.ecseq"), std::ios::binary) << content;
+    try {
+      ecseq::io::read_file(path("model.ecseq"), access);
+    } catch (const FileError& error) {
+      return error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refusal(bytes, FileAccess::kMap), "accepted");
+  for (std::size_t length = 0; length < bytes.size(); ++length) {
+    const std::string part = bytes.substr(0, length);
+    ASSERT_EQ(refusal(part, FileAccess::kMap), refusal(part, FileAccess::kRead)) << length;
+    ASSERT_NE(refusal(part, FileAccess::kMap), "accepted") << length;
+  }
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::string flipped = bytes;
+    flipped[i] = static_cast<char>(flipped[i] ^ 4);
+    ASSERT_NE(refusal(flipped, FileAccess::kMap), "accepted") << i;
+  }
+}
+
 TEST_F(SafetensorsOnDisk, AFailedWriteLeavesTheOldThing) {
   std::filesystem::create_directories(folder_ / "taken" / "inside");
   EXPECT_THROW(write_file(example(), path("taken")), FileError);
@@ -254,6 +307,7 @@ TEST_F(SafetensorsOnDisk, ReadingNamesThePath) {
     } catch (const FileError& error) {
       EXPECT_EQ(std::string(error.what()).rfind(path(name) + ": ", 0), 0u) << error.what();
     }
+    EXPECT_THROW(ecseq::io::read_file(path(name), FileAccess::kMap), FileError);
   }
   std::ofstream(path("empty")).close();
   EXPECT_THROW(ecseq::io::read_file(path("empty")), FileError);

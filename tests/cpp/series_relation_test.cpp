@@ -8,6 +8,7 @@
 
 #include "ecseq/compress/compressor.hpp"
 #include "ecseq/core/rng.hpp"
+#include "edit_tensor.hpp"
 #include "expect_refused.hpp"
 
 namespace ecseq::relation {
@@ -268,8 +269,8 @@ TEST(SeriesRelation, FileKeepsItAndRefusesWhatDoesNotFit) {
   refused([](auto& f) { f.integers["r.offsets"][2] = 1000; });
   refused([](auto& f) { std::swap(f.integers["r.offsets"][2], f.integers["r.offsets"][3]); });
   refused([](auto& f) { f.integers["r.representative"][0] = 5; });
-  refused([](auto& f) { f.floats["r.weight"].resize(1, 2); });
-  refused([](auto& f) { f.floats["r.weight"](0, 1) = NAN; });
+  refused([](auto& f) { f.floats["r.weight"] = Matrix<float>::Zero(1, 2); });
+  refused([](auto& f) { testing::set(f.floats["r.weight"], 0, 1, NAN); });
   refused([](auto& f) { f.floats.erase("r.correlation"); });
 }
 

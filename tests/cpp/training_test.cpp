@@ -375,7 +375,7 @@ TEST(Training, AfterEachStepTheHookMayChangeTheParameters) {
   task.after_step = [&](Parameters<float>& parameters) {
     ++steps;
     for (Index i = 0; i < 16; ++i) {
-      float& weight = parameters.data(problem.w2)[i];
+      float& weight = parameters.writable(problem.w2)[i];
       weight = std::clamp(weight, -0.1F, 0.1F);
     }
   };

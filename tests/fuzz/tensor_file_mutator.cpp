@@ -181,7 +181,12 @@ void mutate(io::TensorFile& file, Rng& rng) {
       break;
     case 6:
     case 7:
-      if (!file.floats.empty()) mutate_matrix(any_of(file.floats, rng)->second, rng);
+      if (!file.floats.empty()) {
+        SharedMatrix& tensor = any_of(file.floats, rng)->second;
+        Matrix<float> matrix = tensor.eigen();
+        mutate_matrix(matrix, rng);
+        tensor = std::move(matrix);
+      }
       break;
     case 8:
       if (!file.doubles.empty()) {

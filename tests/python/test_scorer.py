@@ -409,6 +409,7 @@ def test_a_file_a_pickle_and_a_copy_score_the_same(model, scorer, windows, tmp_p
     expected = scorer.score_batch(windows)
     for same in (
         Scorer.load(path),
+        Scorer.load(path, map_file=False),
         Scorer(ecseq.load(path)),
         pickle.loads(pickle.dumps(scorer)),
         copy.copy(scorer),
@@ -417,6 +418,11 @@ def test_a_file_a_pickle_and_a_copy_score_the_same(model, scorer, windows, tmp_p
         events, request = events_of(windows, 9), request_of(windows, 9)
         assert same.score(events, **request) == expected[9]
         assert same.encoder_id == scorer.encoder_id
+    mapped = Scorer.load(path)
+    model.save(path)  # by renaming: who has mapped the file keeps the old one
+    path.unlink()
+    np.testing.assert_array_equal(mapped.score_batch(windows), expected)
+    model.save(path)
     other = pickle.loads(pickle.dumps(Scorer.load(path, window=7)))
     assert other.window == 7
     assert other.encoder_id != scorer.encoder_id

@@ -7,7 +7,7 @@
 
 #include "ecseq/autograd/operations/shapes.hpp"
 #include "ecseq/core/error.hpp"
-#include "ecseq/core/matrix.hpp"
+#include "ecseq/core/shared_matrix.hpp"
 
 namespace ecseq::encoders {
 
@@ -15,17 +15,17 @@ namespace ecseq::encoders {
 /// another shape, not finite or left over is refused by name.
 class NamedTensors {
  public:
-  using Map = std::map<std::string, Matrix<float>>;
+  using Map = std::map<std::string, SharedMatrix>;
   /// Refers to `tensors`.
   explicit NamedTensors(const Map& tensors) : tensors_(tensors) {}
 
   bool has(const std::string& name) const { return tensors_.count(name) > 0; }
 
   /// rows, cols: the shape it must have; -1 for any number but 0. Throws FileError.
-  const Matrix<float>& take(const std::string& name, Index rows, Index cols) {
+  const SharedMatrix& take(const std::string& name, Index rows, Index cols) {
     const auto found = tensors_.find(name);
     if (found == tensors_.end()) throw FileError("encoder: tensor '" + name + "' is missing");
-    const Matrix<float>& tensor = found->second;
+    const SharedMatrix& tensor = found->second;
     const auto fits = [](Index got, Index expected) {
       return expected < 0 ? got > 0 : got == expected;
     };

@@ -30,8 +30,9 @@ class AttentionLayer {
     query_ = parameters.add_uniform(name + ".query.weight", self, out, bound, rng);
     key_ = parameters.add_uniform(name + ".key.weight", source, out, bound, rng);
     value_ = parameters.add_uniform(name + ".value.weight", source, out, bound, rng);
-    similarity_ = parameters.add(name + ".similarity", 1, heads);
-    std::fill_n(parameters.data(similarity_), heads, Scalar(1));
+    similarity_ = parameters.add_with(name + ".similarity", 1, heads, [&](Scalar* weights) {
+      std::fill_n(weights, heads, Scalar(1));
+    });
     bias_ = parameters.add(name + ".bias", 1, out);
   }
 

@@ -16,6 +16,7 @@ class InputFile {
 
   /// When it was opened, in bytes.
   std::uint64_t size() const { return size_; }
+  int descriptor() const { return descriptor_; }
   /// The next `bytes` bytes; it is an error if there are fewer.
   void read(void* out, std::size_t bytes);
 

@@ -6,7 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ecseq/core/matrix.hpp"
+#include "ecseq/core/shared_matrix.hpp"
+#include "ecseq/io/mapped_file.hpp"
 
 namespace ecseq::io {
 
@@ -14,7 +15,7 @@ namespace ecseq::io {
 /// tensor are one namespace; "__metadata__" is not a tensor name, "checksum" not a metadata key.
 struct TensorFile {
   std::map<std::string, std::string> metadata;
-  std::map<std::string, Matrix<float>> floats;                ///< F32, shape [rows, cols]
+  std::map<std::string, SharedMatrix> floats;                 ///< F32, shape [rows, cols]
   std::map<std::string, std::vector<double>> doubles;         ///< F64, shape [n]
   std::map<std::string, std::vector<std::int64_t>> integers;  ///< I64, shape [n]
 };
@@ -36,6 +37,8 @@ TensorFile from_bytes(std::string_view bytes, const std::string& origin);
 /// Throws FileError.
 void write_file(const TensorFile& file, const std::string& path);
 
-TensorFile read_file(const std::string& path);
+/// kMap: F32 tensors stay where they lie in the file's pages, see FileAccess; whoever holds one
+/// keeps all of the file mapped.
+TensorFile read_file(const std::string& path, FileAccess access = FileAccess::kRead);
 
 }  // namespace ecseq::io

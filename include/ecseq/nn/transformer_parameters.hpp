@@ -30,9 +30,9 @@ struct LayerNormParameters {
 template <class Scalar>
 LayerNormParameters add_layer_norm(Parameters<Scalar>& to, const std::string& name, Index width) {
   LayerNormParameters out;
-  out.gain = to.add(name + ".gain", 1, width);
+  out.gain = to.add_with(name + ".gain", 1, width,
+                         [&](Scalar* gain) { std::fill_n(gain, width, Scalar(1)); });
   out.bias = to.add(name + ".bias", 1, width);
-  for (Index j = 0; j < width; ++j) to.data(out.gain)[j] = Scalar(1);
   return out;
 }
 

@@ -41,7 +41,7 @@ class GraphNetwork {
 
   GraphNetwork() = default;
   /// nodes: empty without on_edges; memories: the scaler of each memory's rows; parameters: none
-  /// yet, perhaps bounded (nn::Parameters::with_room_for).
+  /// yet, perhaps of a file (nn::Parameters::of_file).
   GraphNetwork(const GraphNetworkOptions& options, nn::Scaler dense, nn::Scaler nodes,
                std::vector<nn::Scaler> memories, Index out, Rng& rng,
                nn::Parameters<float> parameters = {});

@@ -12,6 +12,7 @@
 #include "ecseq/core/targets.hpp"
 #include "ecseq/encoders/sequence_encoder.hpp"
 #include "ecseq/gnn/input_layout.hpp"
+#include "ecseq/io/mapped_file.hpp"
 #include "ecseq/nn/training.hpp"
 #include "ecseq/pipeline/gate.hpp"
 #include "ecseq/pipeline/relation_layer.hpp"
@@ -190,7 +191,8 @@ class Model {
   std::string to_bytes() const;
   static Model from_bytes(std::string_view bytes, const std::string& origin = "model");
   void save(const std::string& path) const;
-  static Model load(const std::string& path);
+  /// kMap: the encoder's tables of categories are read where they lie in the file, see FileAccess.
+  static Model load(const std::string& path, io::FileAccess access = io::FileAccess::kRead);
 
  private:
   explicit Model(std::unique_ptr<ModelState> state);

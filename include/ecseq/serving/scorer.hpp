@@ -21,6 +21,11 @@ struct ScorerOptions {
   /// where they can go on from it (LSTM and GRU in one direction), else the last 64 events; n: the
   /// last n events, read again with every new one, as a model trained on windows of n saw them.
   Index window = 0;
+  /// How `load` takes the file: mapped, processes that score with one file share what is read where
+  /// it lies in it, the tables of categories (an encoder's largest tensors; weights are packed for
+  /// the processor anyway, and that copy is the process's own). A mapped file must be replaced by
+  /// renaming, never written in place: see io::FileAccess.
+  io::FileAccess file_access = io::FileAccess::kMap;
 };
 
 /// What a request came to. Lies in the workspace until its next use.
@@ -44,8 +49,8 @@ struct Score {
 /// Scores equal those of pipeline::Model up to rounding.
 class Scorer {
  public:
-  /// Loads and verifies a model file. Throws FileError; InvalidArgument for a model whose head is
-  /// the caller's own (a scikit-learn estimator).
+  /// Loads and verifies a model file, which options.file_access maps. Throws FileError;
+  /// InvalidArgument for a model whose head is the caller's own (a scikit-learn estimator).
   static Scorer load(const std::string& path, const ScorerOptions& options = {});
   static Scorer from_bytes(std::string_view bytes, const std::string& origin = "model",
                            const ScorerOptions& options = {});
