@@ -82,6 +82,34 @@ class BoundedAssignment::Chunk {
         list_(threshold_.size() + kPanelRows),
         highest_(threshold_.size()) {}
 
+  /// Gives every row a centroid that is probably its nearest, and bounds of all panels, by 8-bit
+  /// scores: in place of own_ and bounds_ as they are. Returns how many pairs were computed.
+  Index guess() {
+    std::vector<float> best(threshold_.size(), -kInfinity);
+    std::vector<std::int32_t> best_panel(threshold_.size(), 0);
+    std::fill_n(own_, kChunk, -1);  // scores leave no centroid out
+    for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
+      const Vec<float> norm = kernels::load(norms_ + block);
+      kernels::store(&reach_[at(block)], norm - all_.slack(norm));
+    }
+    for (Index p = 0; p < all_.panels_; ++p) {
+      score_in_eight_bit(p);
+      for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
+        kernels::store(bounds_ + p * kChunk + block, eight_bit_bound(block, p));
+        const Vec<float> highest = kernels::load(&highest_[at(block)]);
+        const Vec<float> before = kernels::load(&best[at(block)]);
+        for (Index i = 0; i < kWidth; ++i) {
+          best_panel[at(block + i)] =
+              highest[i] > before[i] ? static_cast<std::int32_t>(p) : best_panel[at(block + i)];
+        }
+        kernels::store(&best[at(block)], kernels::max(highest, before));
+      }
+      all_.doubted_[at(begin_ / kChunk * all_.panels_ + p)] = 0;  // known as well as it can be
+    }
+    adopt_nearest_of(best_panel);
+    return rows_;
+  }
+
   /// Returns how many pairs of rows and panels were computed.
   Index run(std::int64_t* labels, float* distances) {
     measure_own(distances);
@@ -154,13 +182,53 @@ class BoundedAssignment::Chunk {
   /// `list_doubted` after raising the bounds of panel p for all rows by its 8-bit scores. before:
   /// how many it would have been without.
   int tighten(Index p, std::int32_t& before) {
+    score_in_eight_bit(p);
+    before = 0;
+    return list_doubted<true>(p, &before);
+  }
+
+  /// highest_: what centroids of panel p but the row's own score at most
+  void score_in_eight_bit(Index p) {
     static_assert(kChunk % EightBitRows::kBlock == 0);
     const Index block_rows = EightBitRows::kBlock;
     bound_scores(all_.rows_in_eight_bit_, begin_ / block_rows,
                  (rows_ + block_rows - 1) / block_rows, all_.panels_in_eight_bit_[p], own_,
                  highest_.data());
-    before = 0;
-    return list_doubted<true>(p, &before);
+  }
+  /// What highest_ says of the distances of the rows of a block.
+  Vec<float> eight_bit_bound(Index block, Index p) const {
+    // These scores and those of floats are off by what is lost in rounding.
+    const Vec<float> lost = all_.slack(kernels::load(norms_ + block));
+    const Vec<float> squared =
+        kernels::load(&reach_[at(block)]) - lost - 2.0F * kernels::load(&highest_[at(block)]);
+    return with_drift(kernels::square_root(squared > 0.0F ? squared : Vec<float>{}), p);
+  }
+
+  /// Each row's own centroid is the nearest of this panel.
+  void adopt_nearest_of(const std::vector<std::int32_t>& panel) {
+    std::vector<Index> end(at(all_.panels_), 0);
+    for (Index i = 0; i < rows_; ++i) ++end[at(panel[at(i)])];
+    std::inclusive_scan(end.begin(), end.end(), end.begin());
+    for (Index i = rows_ - 1; i >= 0; --i) {
+      list_[at(--end[at(panel[at(i)])])] = static_cast<std::int32_t>(i);
+    }  // of ends they have become beginnings
+    std::fill_n(list_.begin() + rows_, kPanelRows, 0);
+    for (Index p = 0; p < all_.panels_; ++p) {
+      const Index stop = p + 1 < all_.panels_ ? end[at(p + 1)] : rows_;
+      for (Index first = end[at(p)]; first < stop; first += kPanelRows) {
+        const std::int32_t* const list = list_.data() + first;
+        const int count = static_cast<int>(std::min<Index>(kPanelRows, stop - first));
+        const float* rows[kPanelRows];
+        for (int n = 0; n < kPanelRows; ++n) rows[n] = row(list[n]);
+        kernels::PanelScores scores;
+        kernels::score_panel(all_.points_, p, rows, count, scores);
+        for (int n = 0; n < count; ++n) {
+          const kernels::PanelWinner winner = kernels::find_winner(scores, n);
+          own_[list[n]] = static_cast<std::int32_t>(p * kWidth + winner.lane);
+          bounds_[p * kChunk + list[n]] = bound(list[n], winner.second, p);
+        }
+      }
+    }
   }
 
   template <bool kTighten>
@@ -175,12 +243,7 @@ class BoundedAssignment::Chunk {
       if (doubt == 0) continue;
       if constexpr (kTighten) {
         *before += std::popcount(doubt);
-        // These scores and those of floats are off by what is lost in rounding.
-        const Vec<float> lost = all_.slack(kernels::load(norms_ + block));
-        Vec<float> squared =
-            kernels::load(&reach_[at(block)]) - lost - 2.0F * kernels::load(&highest_[at(block)]);
-        squared = squared > 0.0F ? squared : Vec<float>{};
-        bound = kernels::max(with_drift(kernels::square_root(squared), p), bound);
+        bound = kernels::max(eight_bit_bound(block, p), bound);
         kernels::store(bounds + block, bound);
         doubt &= ~kernels::greater_lanes(bound, above);
       }
@@ -288,10 +351,13 @@ void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<flo
                                      std::int64_t* labels, float* distances) {
   x_ = x;
   panels_ = panels_of(centroids.rows);
-  centroids_ = centroids.eigen();
-  order_.clear();
   own_.assign(static_cast<std::size_t>(chunks_of(x.rows) * kChunk), 0);
   computed_.assign(static_cast<std::size_t>(chunks_of(x.rows)), 0);
+  is_first_ = true;
+  const bool eight_bit = may_use_eight_bit_ && x.cols <= EightBitRows::kMostColumns;
+  rows_in_eight_bit_ = eight_bit ? EightBitRows(x, threads_) : EightBitRows();
+  if (eight_bit) return assign_by_guesses(centroids, labels, distances);
+  centroids_ = centroids.eigen();
   const kernels::PackedDense points = kernels::pack_points(centroids);
   parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
     kernels::assign_nearest(points, x.row(begin), end - begin, labels + begin, distances + begin);
@@ -303,9 +369,21 @@ void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<flo
   });
 }
 
+void BoundedAssignment::assign_by_guesses(MatrixView<float> centroids, std::int64_t* labels,
+                                          float* distances) {
+  start(centroids);
+  parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
+    Chunk chunk(*this, begin, end);
+    Index& computed = computed_[static_cast<std::size_t>(begin / kChunk)];
+    computed = chunk.guess();
+    computed += chunk.run(labels + begin, distances + begin);
+    for (Index i = begin; i < end; ++i) {
+      own_[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(labels[i]);
+    }
+  });
+}
+
 void BoundedAssignment::start(MatrixView<float> centroids) {
-  const bool eight_bit = may_use_eight_bit_ && x_.cols <= EightBitRows::kMostColumns;
-  rows_in_eight_bit_ = eight_bit ? EightBitRows(x_, threads_) : EightBitRows();
   // A score is a sum of h + 1 products: of each partial sum 2^-24 is lost at most, and |x|^2 loses
   // as much. Two scores count twice each in squared distances; the rest is for the sums here.
   rounding_ = 6.0F * static_cast<float>(x_.cols + 4) * 0x1p-24F;
@@ -320,7 +398,8 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   doubted_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * panels_),
                   static_cast<std::int32_t>(kChunk));
   norms_.assign(own_.size(), 0.0F);
-  bounds_ = PagedArray<float>(own_.size() * static_cast<std::size_t>(panels_));
+  const std::size_t n_bounds = own_.size() * static_cast<std::size_t>(panels_);
+  if (bounds_.size() != n_bounds) bounds_ = PagedArray<float>(n_bounds);
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       const auto at = static_cast<std::size_t>(i);
@@ -329,7 +408,7 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
     }
     std::fill_n(bounds() + begin * panels_, kChunk * panels_, kNothingKnown);
   });
-  if (!eight_bit) bound_by_distances_to_panels();
+  if (!uses_eight_bit()) bound_by_distances_to_panels();
 }
 
 void BoundedAssignment::bound_by_distances_to_panels() {
@@ -403,8 +482,11 @@ void BoundedAssignment::assign(MatrixView<float> centroids, MatrixView<float> x,
       centroids.rows != centroids_.rows()) {
     return assign_first(centroids, x, labels, distances);
   }
-  if (order_.empty()) {
+  if (is_first_) {
+    // Also where there are panels already: the first centroids may have been any, and are grouped
+    // better once they have moved.
     start(centroids);
+    is_first_ = false;
   } else {
     move(centroids);
   }

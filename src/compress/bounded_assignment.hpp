@@ -15,8 +15,9 @@ namespace ecseq::compress {
 /// each row and panel a lower bound of the distance to the panel's centroids, other than the row's
 /// own, is kept; it falls by the panel's largest drift, and while it exceeds the distance to the
 /// row's own centroid the panel's products need not be computed. Where many rows are in doubt,
-/// 8-bit products raise their bounds in a fifth of the time, if the processor has them; else the
-/// first bounds are the triangle inequality's, from the distances between centroids (Elkan, ICML
+/// 8-bit products raise their bounds in a fifth of the time, if the processor has them; then the
+/// first assignment, too, is a guess by 8-bit scores and what they leave in doubt. Else the first
+/// bounds are the triangle inequality's, from the distances between centroids (Elkan, ICML
 /// 2003, Lemma 1).
 ///
 /// Exact: the bounds allow for rounding, so the labels are those of kernels::assign_nearest, the
@@ -43,6 +44,7 @@ class BoundedAssignment {
   float* bounds() { return bounds_.data(); }
   void assign_first(MatrixView<float> centroids, MatrixView<float> x, std::int64_t* labels,
                     float* distances);
+  void assign_by_guesses(MatrixView<float> centroids, std::int64_t* labels, float* distances);
   bool uses_eight_bit() const { return !rows_in_eight_bit_.empty(); }
   void start(MatrixView<float> centroids);
   void bound_by_distances_to_panels();
@@ -55,6 +57,7 @@ class BoundedAssignment {
   int threads_;
   bool may_use_eight_bit_;
   MatrixView<float> x_{};
+  bool is_first_ = true;            ///< own_ holds numbers of centroids, not yet places
   std::vector<Index> order_;        ///< [K] number of the centroid at each place of the panels
   Matrix<float> centroids_;         ///< [K, h] in that order
   kernels::PackedDense points_;     ///< the same, packed
