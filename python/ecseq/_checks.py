@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_ROWS_PER_CHECK = 65_536
+_ROWS_PER_CHECK = 8_192
 
 
 def as_array(x: ArrayLike, name: str) -> NDArray[Any]:
@@ -112,6 +112,13 @@ def as_column(x: ArrayLike, name: str, n_rows: int, per: str) -> NDArray[Any]:
     return array
 
 
+def is_text(column: NDArray[Any]) -> bool:
+    """Whether every entry is a ``str``, and none of a class derived from it."""
+    return column.dtype.kind == "U" or (
+        column.dtype.kind == "O" and all(kind is str for kind in set(map(type, column)))
+    )
+
+
 def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
     """Which entries [n] are NaN, NaT, None or pandas.NA."""
     missing: NDArray[np.bool_] = np.zeros(len(column), dtype=np.bool_)
@@ -119,7 +126,7 @@ def is_missing(column: NDArray[Any]) -> NDArray[np.bool_]:
         np.isnan(column, out=missing)
     elif column.dtype.kind in "mM":
         np.isnat(column, out=missing)
-    elif column.dtype.kind == "O":
+    elif column.dtype.kind == "O" and not is_text(column):  # the usual column, at a glance
         missing[:] = np.fromiter(map(_is_missing_object, column), dtype=bool, count=len(column))
     return missing
 

@@ -765,22 +765,18 @@ def _factorize(column: NDArray[Any], name: str) -> tuple[NDArray[np.int64], NDAr
         ids, codes = np.unique(column, return_inverse=True)
         return codes.astype(np.int64, copy=False), ids
     # Hashing first and sorting only the distinct values: a table has far more rows than owners.
-    seen: dict[Any, int] = {}
+    values = column.tolist()
     try:
-        codes = np.fromiter(
-            (seen.setdefault(value, len(seen)) for value in column), np.int64, count=len(column)
-        )
-        distinct = sorted(seen)
+        distinct = sorted(dict.fromkeys(values))
     except TypeError:
         raise TypeError(
             f"column {name!r}: expected values of one kind that can be sorted (all text or all "
             "numbers); convert them, for example with astype(str)"
         ) from None
-    rank = np.empty(len(distinct), dtype=np.int64)
-    rank[[seen[value] for value in distinct]] = np.arange(len(distinct))
+    rank = {value: code for code, value in enumerate(distinct)}
     ids = np.empty(len(distinct), dtype=object)
     ids[:] = distinct
-    return rank[codes], ids
+    return np.fromiter(map(rank.__getitem__, values), np.int64, count=len(values)), ids
 
 
 def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
