@@ -126,6 +126,9 @@ TEST_F(MappedModel, ScoresAsAReadOneToTheBit) {
 }
 
 TEST_F(MappedModel, TakesHardlyAnyMemoryOfTheProcess) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers take memory of their own";
+#endif
   if (!private_dirty()) GTEST_SKIP() << "the system does not say what memory is a process's own";
   // Of a process of its own, as memory that was freed is used again. In megabytes.
   const auto taken = [&](FileAccess access) {
