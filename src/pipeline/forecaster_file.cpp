@@ -160,7 +160,7 @@ ForecastCase read_verification(const io::TensorFile& file, const std::string& or
 }
 
 std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const std::string& origin) {
-  require_format(file, kFormat, kFormatVersion, origin, "forecaster");
+  require_format(file, kFormat, kFormatVersion, kFormatVersion, origin, "forecaster");
   const json config = json::parse(metadata(file, "config", origin));
   auto owned = std::make_shared<ForecasterState>();
   ForecasterState& state = *owned;

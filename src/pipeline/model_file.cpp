@@ -15,7 +15,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormatVersion = 2;
+/// Format 1 was of no release: one kind of layer, and entities of which other facts were known.
+constexpr int kFormatVersion = 2, kOldestFormat = 2;
 constexpr const char* kFormat = "ecseq-model";
 constexpr Index kVerificationEvents = 64;
 /// Another instruction set rounds differently; a wrong weight differs by far more.
@@ -274,7 +275,7 @@ void require_one_model(const ModelState& state, const std::string& origin) {
 }
 
 ModelState read_state(const io::TensorFile& file, const std::string& origin) {
-  require_format(file, kFormat, kFormatVersion, origin, "model");
+  require_format(file, kFormat, kOldestFormat, kFormatVersion, origin, "model");
   const json config = json::parse(metadata(file, "config", origin));
   ModelState state;
   const auto read = config_reader(config);
@@ -290,9 +291,7 @@ ModelState read_state(const io::TensorFile& file, const std::string& origin) {
   read("target_std", state.target_std);
   read("input_features", state.input_features);
   ModelOptions& options = state.options;
-  // Before format 2 these stood beside the others, and there was one kind of layer.
-  visit_layer(options,
-              lenient_config_reader(config.contains("layer") ? config.at("layer") : config));
+  visit_layer(options, lenient_config_reader(config.at("layer")));
   options.metadata = metadata(file, "user", origin);
   state.report = metadata(file, "report", origin);
 

@@ -25,7 +25,7 @@ const std::string& metadata_of(const io::TensorFile& file, const std::string& na
   return found->second;
 }
 
-void require_format(const io::TensorFile& file, const std::string& format, int newest,
+void require_format(const io::TensorFile& file, const std::string& format, int oldest, int newest,
                     const std::string& origin, const std::string& kind) {
   if (metadata_of(file, "format", origin, kind) != format) {
     throw FileError(origin + ": not an ecseq " + kind);
@@ -36,6 +36,11 @@ void require_format(const io::TensorFile& file, const std::string& format, int n
   const auto read = std::from_chars(text.data(), end, version);
   if (read.ec != std::errc() || read.ptr != end || version < 1) {
     throw FileError(origin + ": its format version is not a number");
+  }
+  if (version < oldest) {
+    throw FileError(origin + ": written by an older ecseq (" +
+                    metadata_of(file, "library_version", origin, kind) + ", format " + text +
+                    "); this one reads formats from " + std::to_string(oldest) + " on");
   }
   if (version > newest) {
     throw FileError(origin + ": written by a newer ecseq (" +

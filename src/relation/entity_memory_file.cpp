@@ -175,8 +175,9 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
              integers[2] <= static_cast<std::int64_t>(Task::kRegression),
          prefix + "options", "unknown task or kind of time");
   options.memory = static_cast<int>(integers[0]);
-  const auto aggregator = file.metadata.find(prefix + "aggregator");  // absent from the first files
-  if (aggregator != file.metadata.end()) options.aggregator = aggregator->second;
+  const auto aggregator = file.metadata.find(prefix + "aggregator");
+  expect(aggregator != file.metadata.end(), prefix + "aggregator", "is missing");
+  options.aggregator = aggregator->second;
   expect(
       options.aggregator == "summary" || options.aggregator == "gru" || options.aggregator == "gnn",
       prefix + "aggregator", "is of no known kind");
@@ -185,22 +186,16 @@ EntityMemory EntityMemory::load(const io::TensorFile& file, const std::string& p
   options.label_delay = seconds[0];
   options.prior_strength = seconds[1];
   options.windows = require(file.doubles, prefix + "windows");
-  if (file.integers.count(prefix + "more_options") > 0) {  // absent from the first files
-    const auto& more = require(file.integers, prefix + "more_options", 4);
-    expect(more[3] >= 0, prefix + "more_options", "a number of half-lives is negative");
-    expect((more[0] == 0 || more[0] == 1) && (more[1] == 0 || more[1] == 1),
-           prefix + "more_options", "a switch is neither 0 nor 1");
-    options.base_outputs = more[0] == 1;
-    options.set = more[1] == 1;
-    options.max_entities = more[2];
-    if (more[3] > 0) {
-      options.half_lives =
-          require(file.doubles, prefix + "half_lives", static_cast<std::size_t>(more[3]));
-    }
-  } else {
-    expect(
-        file.doubles.count(prefix + "half_lives") + file.floats.count(prefix + "base_values") == 0,
-        prefix + "more_options", "is missing");
+  const auto& more = require(file.integers, prefix + "more_options", 4);
+  expect(more[3] >= 0, prefix + "more_options", "a number of half-lives is negative");
+  expect((more[0] == 0 || more[0] == 1) && (more[1] == 0 || more[1] == 1), prefix + "more_options",
+         "a switch is neither 0 nor 1");
+  options.base_outputs = more[0] == 1;
+  options.set = more[1] == 1;
+  options.max_entities = more[2];
+  if (more[3] > 0) {
+    options.half_lives =
+        require(file.doubles, prefix + "half_lives", static_cast<std::size_t>(more[3]));
   }
 
   EntityMemory memory = [&] {

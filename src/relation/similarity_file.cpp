@@ -41,9 +41,7 @@ SimilarityRelation SimilarityRelation::load(const io::TensorFile& file, const st
   representatives.vectors = get(file.floats, "vectors").eigen();
   if (!options.standardize) out.scaler_.bound = std::numeric_limits<float>::infinity();
   representatives.mass = get(file.doubles, "mass");
-  // Files written before rows without labels were allowed do not tell them apart.
-  const bool told = file.doubles.count(prefix + "labelled_mass") > 0;
-  out.labelled_mass_ = told ? get(file.doubles, "labelled_mass") : representatives.mass;
+  out.labelled_mass_ = get(file.doubles, "labelled_mass");
   representatives.spread = get(file.doubles, "spread");
   representatives.radius = get(file.doubles, "radius");
   out.prior_ = get(file.doubles, "prior");
