@@ -118,11 +118,6 @@ void declare(CLI::App& app, Options& options) {
                  "names of the features, where the model file does not say them");
   app.add_option("--window", scoring.live.scorer.window,
                  "score a user by this many last events; 0: as the encoder can");
-  // Unlike the library: whoever runs a service will copy a new model over the old one some day.
-  scoring.live.scorer.file_access = ecseq::io::FileAccess::kRead;
-  app.add_flag_callback(
-      "--map-model", [&] { scoring.live.scorer.file_access = ecseq::io::FileAccess::kMap; },
-      "share the file's memory with other processes; the file must then be replaced by renaming");
   app.add_option("--max-users", scoring.live.max_users, "kept; 0: no bound");
   app.add_option("--reserve-users", scoring.live.reserve_users,
                  "whose memory is taken at once, so that no first event waits for it");

@@ -3,7 +3,10 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <limits>
+#include <string>
 #include <thread>
 
 #include "ecseq/ecseq.h"
@@ -89,6 +92,28 @@ TEST_F(CApi, ScoresAsTheCppInterface) {
   EXPECT_EQ(ecseq_state_from_bytes(scorer, stored.data(), stored.size(), block.data()),
             ECSEQ_FILE_ERROR);
   ecseq_scorer_free(scorer);
+}
+
+TEST_F(CApi, MapsTheModelFileOrReadsIt) {
+  const auto is_mapped = [&] {
+    std::ifstream maps("/proc/self/maps");
+    const std::string all{std::istreambuf_iterator<char>(maps), {}};
+    return all.find(model_path()) != std::string::npos;
+  };
+  if (!std::filesystem::exists("/proc/self/maps"))
+    GTEST_SKIP() << "Linux alone says what is mapped";
+  ecseq_live_options options{};
+  options.struct_size = sizeof options;
+  for (const bool reads : {false, true}) {
+    options.reads_model_file = reads ? 1 : 0;
+    ecseq_live* live = nullptr;
+    ASSERT_EQ(ecseq_live_open(model_path().c_str(), &options, &live), ECSEQ_OK);
+    EXPECT_EQ(is_mapped(), !reads);
+    EXPECT_EQ(ecseq_live_reload(live, model_path().c_str()), ECSEQ_OK);
+    EXPECT_EQ(is_mapped(), !reads);
+    ecseq_live_free(live);
+    EXPECT_FALSE(is_mapped());
+  }
 }
 
 TEST_F(CApi, KeepsALiveModel) {

@@ -428,6 +428,23 @@ def test_a_file_a_pickle_and_a_copy_score_the_same(model, scorer, windows, tmp_p
     assert other.encoder_id != scorer.encoder_id
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux alone says what is mapped")
+def test_a_file_is_mapped_unless_it_is_to_be_read(model, tmp_path):
+    path = tmp_path / "model.ecseq"
+    model.save(path)
+
+    def is_mapped() -> bool:
+        return str(path) in Path("/proc/self/maps").read_text()
+
+    for load in (Scorer.load, ecseq.LiveScorer):
+        mapped = load(path)
+        assert is_mapped()
+        del mapped
+        read = load(path, map_file=False)
+        assert not is_mapped()
+        del read
+
+
 def test_a_file_without_names_of_features_reads_sequences(model, scorer, windows, tmp_path):
     core = _core.Model.from_bytes(model._described().to_bytes(), "test")
     description = json.loads(core.metadata)
