@@ -218,10 +218,8 @@ class BoundedAssignment::Chunk {
       for (Index first = end[at(p)]; first < stop; first += kPanelRows) {
         const std::int32_t* const list = list_.data() + first;
         const int count = static_cast<int>(std::min<Index>(kPanelRows, stop - first));
-        const float* rows[kPanelRows];
-        for (int n = 0; n < kPanelRows; ++n) rows[n] = row(list[n]);
         kernels::PanelScores scores;
-        kernels::score_panel(all_.points_, p, rows, count, scores);
+        score_in_floats(p, count, list, scores);
         for (int n = 0; n < count; ++n) {
           const kernels::PanelWinner winner = kernels::find_winner(scores, n);
           own_[list[n]] = static_cast<std::int32_t>(p * kWidth + winner.lane);
@@ -253,11 +251,17 @@ class BoundedAssignment::Chunk {
   }
 
   /// One register tile: panel p for the first `count` of kPanelRows rows of a list.
-  void compute(Index p, int count, const std::int32_t* list) {
+  void score_in_floats(Index p, int count, const std::int32_t* list,
+                       kernels::PanelScores& out) const {
     const float* rows[kPanelRows];
     for (int n = 0; n < kPanelRows; ++n) rows[n] = row(list[n]);
+    kernels::score_panel(all_.points_, p, rows, count, out);
+  }
+
+  /// What a tile says of its rows' centroids and bounds.
+  void compute(Index p, int count, const std::int32_t* list) {
     kernels::PanelScores panel;
-    kernels::score_panel(all_.points_, p, rows, count, panel);
+    score_in_floats(p, count, list, panel);
     alignas(kernels::kVectorBytes) float score[kPanelRows], bound[kPanelRows];
     unsigned better = 0;
     for (int n = 0; n < kPanelRows; n += kWidth) {
@@ -356,6 +360,12 @@ void BoundedAssignment::assign_first(MatrixView<float> centroids, MatrixView<flo
   is_first_ = true;
   const bool eight_bit = may_use_eight_bit_ && x.cols <= EightBitRows::kMostColumns;
   rows_in_eight_bit_ = eight_bit ? EightBitRows(x, threads_) : EightBitRows();
+  norms_.assign(own_.size(), 0.0F);
+  parallel_chunks(x.rows, kChunk, threads_, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      norms_[static_cast<std::size_t>(i)] = kernels::squared_norm(x.row(i), x.cols);
+    }
+  });
   if (eight_bit) return assign_by_guesses(centroids, labels, distances);
   centroids_ = centroids.eigen();
   const kernels::PackedDense points = kernels::pack_points(centroids);
@@ -397,18 +407,20 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   drift_above_.assign(drift_.size(), 0.0F);
   doubted_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * panels_),
                   static_cast<std::int32_t>(kChunk));
-  norms_.assign(own_.size(), 0.0F);
   const std::size_t n_bounds = own_.size() * static_cast<std::size_t>(panels_);
   if (bounds_.size() != n_bounds) bounds_ = PagedArray<float>(n_bounds);
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      norms_[at] = kernels::squared_norm(x_.row(i), x_.cols);
-      own_[at] = place_of[static_cast<std::size_t>(own_[at])];
+      std::int32_t& own = own_[static_cast<std::size_t>(i)];
+      own = place_of[static_cast<std::size_t>(own)];
     }
+  });
+}
+
+void BoundedAssignment::forget_bounds() {
+  parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index) {
     std::fill_n(bounds() + begin * panels_, kChunk * panels_, kNothingKnown);
   });
-  if (!uses_eight_bit()) bound_by_distances_to_panels();
 }
 
 void BoundedAssignment::bound_by_distances_to_panels() {
@@ -486,6 +498,8 @@ void BoundedAssignment::assign(MatrixView<float> centroids, MatrixView<float> x,
     // Also where there are panels already: the first centroids may have been any, and are grouped
     // better once they have moved.
     start(centroids);
+    forget_bounds();
+    if (!uses_eight_bit()) bound_by_distances_to_panels();
     is_first_ = false;
   } else {
     move(centroids);

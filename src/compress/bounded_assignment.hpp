@@ -46,7 +46,9 @@ class BoundedAssignment {
                     float* distances);
   void assign_by_guesses(MatrixView<float> centroids, std::int64_t* labels, float* distances);
   bool uses_eight_bit() const { return !rows_in_eight_bit_.empty(); }
+  /// Groups the centroids into panels anew; what is known of rows but their own centroid is void.
   void start(MatrixView<float> centroids);
+  void forget_bounds();
   void bound_by_distances_to_panels();
   Matrix<float> distances_to_panels() const;
   void move(MatrixView<float> centroids);
