@@ -51,22 +51,15 @@ void visit_relation(Options& options, const Visit& visit) {
   visit("lags", options.lags);
 }
 
-void put(io::TensorFile& file, const nn::Parameters<float>& parameters, const std::string& prefix) {
-  for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
-    file.floats[prefix + parameters.entries()[i].name] =
-        parameters.view(static_cast<int>(i)).eigen();
-  }
-}
-
 /// encoder.<cell>.weight_input, .weight_hidden and .bias as SequenceEncoder::tensors lays them out;
 /// encoder.head.weight [h + exogenous features of the later steps, horizon * C] and .bias;
 /// layer.* and control.*: series [S, id] where there is one, hidden.weight (rows: own node, heard
 /// node, number), hidden.bias, output.weight, output.bias; embedding.mean and .scale [1, h] of the
 /// nodes' standardisation.
 void put_weights(io::TensorFile& file, const ForecasterState& state) {
-  put(file, state.encoder.parameters(), "encoder.");
-  if (state.layer) put(file, state.layer->parameters(), "layer.");
-  if (state.control) put(file, state.control->parameters(), "control.");
+  save_parameters(state.encoder.parameters(), file, "encoder.");
+  if (state.layer) save_parameters(state.layer->parameters(), file, "layer.");
+  if (state.control) save_parameters(state.control->parameters(), file, "control.");
   file.floats["embedding.mean"] = state.embedding.mean;
   file.floats["embedding.scale"] = state.embedding.inverse_std;
 }
@@ -160,7 +153,7 @@ ForecastCase read_verification(const io::TensorFile& file, const std::string& or
 }
 
 std::shared_ptr<ForecasterState> read_state(const io::TensorFile& file, const std::string& origin) {
-  require_format(file, kFormat, kFormatVersion, kFormatVersion, origin, "forecaster");
+  require_format(file, kFormat, kFormatVersion, origin, "forecaster");
   const json config = json::parse(metadata(file, "config", origin));
   auto owned = std::make_shared<ForecasterState>();
   ForecasterState& state = *owned;

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 /// Format 1 was of no release: one kind of layer, and entities of which other facts were known.
-constexpr int kFormatVersion = 2, kOldestFormat = 2;
+constexpr int kFormatVersion = 2;
 constexpr const char* kFormat = "ecseq-model";
 constexpr Index kVerificationEvents = 64;
 /// Another instruction set rounds differently; a wrong weight differs by far more.
@@ -275,7 +275,7 @@ void require_one_model(const ModelState& state, const std::string& origin) {
 }
 
 ModelState read_state(const io::TensorFile& file, const std::string& origin) {
-  require_format(file, kFormat, kOldestFormat, kFormatVersion, origin, "model");
+  require_format(file, kFormat, kFormatVersion, origin, "model");
   const json config = json::parse(metadata(file, "config", origin));
   ModelState state;
   const auto read = config_reader(config);

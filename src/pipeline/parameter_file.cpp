@@ -25,28 +25,24 @@ const std::string& metadata_of(const io::TensorFile& file, const std::string& na
   return found->second;
 }
 
-void require_format(const io::TensorFile& file, const std::string& format, int oldest, int newest,
+void require_format(const io::TensorFile& file, const std::string& format, int version,
                     const std::string& origin, const std::string& kind) {
   if (metadata_of(file, "format", origin, kind) != format) {
     throw FileError(origin + ": not an ecseq " + kind);
   }
   const std::string& text = metadata_of(file, "format_version", origin, kind);
-  int version = 0;
+  int found = 0;
   const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, version);
-  if (read.ec != std::errc() || read.ptr != end || version < 1) {
+  const auto read = std::from_chars(text.data(), end, found);
+  if (read.ec != std::errc() || read.ptr != end || found < 1) {
     throw FileError(origin + ": its format version is not a number");
   }
-  if (version < oldest) {
-    throw FileError(origin + ": written by an older ecseq (" +
-                    metadata_of(file, "library_version", origin, kind) + ", format " + text +
-                    "); this one reads formats from " + std::to_string(oldest) + " on");
-  }
-  if (version > newest) {
-    throw FileError(origin + ": written by a newer ecseq (" +
-                    metadata_of(file, "library_version", origin, kind) + ", format " + text +
-                    "); this one reads formats up to " + std::to_string(newest));
-  }
+  if (found == version) return;
+  const bool is_old = found < version;
+  throw FileError(origin + ": written by " + (is_old ? "an older" : "a newer") + " ecseq (" +
+                  metadata_of(file, "library_version", origin, kind) + ", format " + text +
+                  "); this one reads formats " + (is_old ? "from " : "up to ") +
+                  std::to_string(version) + (is_old ? " on" : ""));
 }
 
 nn::Parameters<float> parameters_of(const io::TensorFile& file, const std::string& prefix) {

@@ -17,9 +17,9 @@ const SharedMatrix& tensor_of(const io::TensorFile& file, const std::string& nam
 const std::string& metadata_of(const io::TensorFile& file, const std::string& name,
                                const std::string& origin, const std::string& kind);
 
-/// Throws FileError unless the file is of `format`, in a version from `oldest` to `newest`. kind:
-/// as for metadata_of.
-void require_format(const io::TensorFile& file, const std::string& format, int oldest, int newest,
+/// Throws FileError unless the file is of `format`, in the one version that is read. kind: as for
+/// metadata_of.
+void require_format(const io::TensorFile& file, const std::string& format, int version,
                     const std::string& origin, const std::string& kind);
 
 /// None yet, to be given the tensors whose names begin with `prefix`.
