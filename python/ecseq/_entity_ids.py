@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ecseq import _core
-from ecseq._checks import as_entity_ids, is_missing, is_text
+from ecseq._checks import as_entity_ids, is_text
 
 _MARK = "\0"
 
@@ -82,12 +82,8 @@ def entity_keys(ids: ArrayLike, name: str, n_rows: int) -> NDArray[np.uint64]:
         return _core.keys_of_integers(np.ascontiguousarray(column, dtype=np.int64))
     if is_text(column):
         return _core.keys_of_texts(column.tolist())
-    missing = is_missing(column)
     return _core.keys_of_texts(
-        [
-            None if none else text_of(value, name)
-            for value, none in zip(column, missing, strict=True)
-        ]
+        [None if value is None else text_of(value, name) for value in column]
     )
 
 
