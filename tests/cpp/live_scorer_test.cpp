@@ -1,7 +1,6 @@
 #include "ecseq/serving/live_scorer.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cmath>
@@ -12,6 +11,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "event_stream.hpp"
+#include "temporary_folder.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -106,17 +106,15 @@ TEST(LiveScorer, AnExplanationMakesNoUser) {
 
 TEST(LiveScorer, GoesOnFromASnapshot) {
   const Fitted fitted;
-  const auto folder =
-      std::filesystem::temp_directory_path() / ("ecseq_live_" + std::to_string(::getpid()));
-  std::filesystem::create_directory(folder);
+  const testing::TemporaryFolder folder;
   const Matrix<float> expected = fitted.model.replay(fitted.future_samples(), fitted.future.y);
   {
     LiveScorer live(Scorer(fitted.model, {kWindow}), quick_options());
     run(live, fitted.future, 0, 250, 1e9);
-    live.save(folder.string());
+    live.save(folder.path().string());
   }
   LiveScorer live(Scorer(fitted.model, {kWindow}), quick_options());
-  live.restore(folder.string());
+  live.restore(folder.path().string());
   // Labels of events before the snapshot come after it.
   for (Index j = 0; j < 250; ++j) {
     EXPECT_TRUE(live.label(static_cast<std::uint64_t>(j),
@@ -125,12 +123,11 @@ TEST(LiveScorer, GoesOnFromASnapshot) {
   }
   expect_near(run(live, fitted.future, 250, fitted.future.size(), 7 * kDay), expected, 250);
 
-  std::ofstream(folder / "users.state", std::ios::binary | std::ios::app) << "x";
+  std::ofstream(folder.file("users.state"), std::ios::binary | std::ios::app) << "x";
   const std::uint64_t number = live.current()->number;
-  EXPECT_THROW(live.restore(folder.string()), FileError);
+  EXPECT_THROW(live.restore(folder.path().string()), FileError);
   EXPECT_EQ(live.current()->number, number);
   EXPECT_EQ(live.current()->users->size(), 30U);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(LiveScorer, ARefusedEventChangesNothing) {
@@ -191,9 +188,7 @@ TEST(LiveScorer, AReloadKeepsWhatStillFitsAndNothingElse) {
 TEST(LiveScorer, EventsLabelsScoresSwapsAndSnapshotsAtOnce) {
   const Fitted fitted;
   LiveScorer live(Scorer(fitted.model, {kWindow}), quick_options());
-  const auto folder =
-      std::filesystem::temp_directory_path() / ("ecseq_live_all_" + std::to_string(::getpid()));
-  std::filesystem::create_directory(folder);
+  const testing::TemporaryFolder folder;
   std::atomic<bool> stop{false};
   std::atomic<int> bad{0};
   std::vector<std::thread> threads;
@@ -223,7 +218,7 @@ TEST(LiveScorer, EventsLabelsScoresSwapsAndSnapshotsAtOnce) {
   threads.emplace_back([&] {
     while (!stop) {
       live.replace(Scorer(fitted.model, {kWindow}));
-      live.save(folder.string());
+      live.save(folder.path().string());
     }
   });
   for (std::size_t t = 0; t < 3; ++t) threads[t].join();
@@ -232,7 +227,6 @@ TEST(LiveScorer, EventsLabelsScoresSwapsAndSnapshotsAtOnce) {
   EXPECT_EQ(bad, 0);
   EXPECT_EQ(live.current()->users->size(), 30U);
   EXPECT_EQ(live.current()->entities->pending(), 0U);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

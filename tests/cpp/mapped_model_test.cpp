@@ -12,6 +12,8 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/pipeline/model.hpp"
 #include "ecseq/serving/live_scorer.hpp"
+#include "quick_model.hpp"
+#include "temporary_folder.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -70,13 +72,7 @@ pipeline::Model large_model() {
   Matrix<float> table(kCategories + 1, kDimension);
   for (Index i = 0; i < table.size(); ++i) table.data()[i] = static_cast<float>(rng.normal());
   tensors["event.embedding_1"] = table;
-  pipeline::ModelOptions model;
-  model.similarity->n_representatives = 10;
-  model.training.max_epochs = 2;
-  model.gate = false;
-  model.controls = false;
-  return pipeline::Model::fit(training.samples(), training.y, validation.samples(), validation.y,
-                              model,
+  return testing::quick_model(training, validation,
                               SequenceEncoder::from_tensors(tensors, options, Task::kBinary, 2));
 }
 
@@ -95,18 +91,10 @@ std::optional<long> private_dirty() {
 
 class MappedModel : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string("ecseq_mapped_") + test->name() + "_" + std::to_string(::getpid()));
-    std::filesystem::create_directories(folder_);
-    path_ = (folder_ / "model.ecseq").string();
-    large_model().save(path_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
+  void SetUp() override { large_model().save(path_); }
 
-  std::filesystem::path folder_;
-  std::string path_;
+  testing::TemporaryFolder folder_;
+  std::string path_ = folder_.file("model.ecseq");
 };
 
 TEST_F(MappedModel, ScoresAsAReadOneToTheBit) {

@@ -15,6 +15,7 @@
 
 #include "ecseq/core/error.hpp"
 #include "ecseq/io/checksum.hpp"
+#include "temporary_folder.hpp"
 
 namespace {
 
@@ -215,15 +216,8 @@ TEST(Safetensors, BadNamesAreRefusedOnWriting) {
 
 class SafetensorsOnDisk : public testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string("ecseq_") + test->name() + "_" + std::to_string(::getpid()));
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
-  std::filesystem::path folder_;
+  std::string path(const std::string& name) const { return folder_.file(name); }
+  ecseq::testing::TemporaryFolder folder_;
 };
 
 TEST_F(SafetensorsOnDisk, WriteReplacesAndLeavesNoTemporary) {
@@ -231,7 +225,7 @@ TEST_F(SafetensorsOnDisk, WriteReplacesAndLeavesNoTemporary) {
   write_file(example(), path("model.ecseq"));
   EXPECT_EQ(to_bytes(ecseq::io::read_file(path("model.ecseq"))), to_bytes(example()));
   std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
     files += entry.is_regular_file();
   }
   EXPECT_EQ(files, 1u);
@@ -290,11 +284,12 @@ TEST_F(SafetensorsOnDisk, DamagedFilesAreRefusedMappedAsRead) {
 }
 
 TEST_F(SafetensorsOnDisk, AFailedWriteLeavesTheOldThing) {
-  std::filesystem::create_directories(folder_ / "taken" / "inside");
+  std::filesystem::create_directories(path("taken/inside"));
   EXPECT_THROW(write_file(example(), path("taken")), FileError);
-  EXPECT_TRUE(std::filesystem::is_directory(folder_ / "taken" / "inside"));
+  EXPECT_TRUE(std::filesystem::is_directory(path("taken/inside")));
   std::size_t entries = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_)) ++entries;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    ++entries;
   EXPECT_EQ(entries, 1u);
   EXPECT_THROW(write_file(example(), path("no such folder/model.ecseq")), FileError);
 }
@@ -335,10 +330,8 @@ TEST(Checksum, ValuesArePartOfTheFileFormat) {
 }
 
 TEST(Safetensors, AFullDiskLeavesTheOldFileAndNothingElse) {
-  const auto folder =
-      std::filesystem::temp_directory_path() / ("ecseq_full_disk_" + std::to_string(::getpid()));
-  std::filesystem::create_directory(folder);
-  const std::string path = (folder / "model").string();
+  const ecseq::testing::TemporaryFolder folder;
+  const std::string path = folder.file("model");
   TensorFile small, large;
   small.integers["x"] = {1, 2, 3};
   large.doubles["y"].assign(500'000, 1.0);
@@ -359,8 +352,7 @@ TEST(Safetensors, AFullDiskLeavesTheOldFileAndNothingElse) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   EXPECT_EQ(ecseq::io::read_file(path).integers.at("x"), small.integers["x"]);
-  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
-  std::filesystem::remove_all(folder);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
 }  // namespace

@@ -27,6 +27,7 @@
 #include "ecseq/core/error.hpp"
 #include "ecseq/core/rng.hpp"
 #include "expect_refused.hpp"
+#include "temporary_folder.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -349,18 +350,11 @@ TEST(StateStore, TheBoundHoldsAmongThreads) {
 
 class StateSnapshot : public ::testing::Test {
  protected:
-  void SetUp() override {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() /
-              (std::string("ecseq_") + test->name() + "_" + std::to_string(::getpid()));
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::string path() const { return (folder_ / "states").string(); }
+  std::string path() const { return folder_.file("states"); }
   std::size_t files() const {
-    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder_),
-                                                  std::filesystem::directory_iterator()));
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator(folder_.path()),
+                      std::filesystem::directory_iterator()));
   }
   std::string contents() const {
     std::ifstream in(path(), std::ios::binary);
@@ -378,7 +372,7 @@ class StateSnapshot : public ::testing::Test {
     }
   }
 
-  std::filesystem::path folder_;
+  testing::TemporaryFolder folder_;
 };
 
 TEST_F(StateSnapshot, RoundTripKeepsEveryBlock) {

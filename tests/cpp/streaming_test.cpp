@@ -7,6 +7,7 @@
 #include "ecseq/core/rng.hpp"
 #include "ecseq/encoders/sequence_encoder.hpp"
 #include "ecseq/serving/scorer.hpp"
+#include "quick_model.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -63,13 +64,7 @@ EncoderOptions small_encoder(const std::string& cell) {
 
 pipeline::Model model_with(const EncoderOptions& options) {
   const Events training(300, 1), validation(100, 2);
-  pipeline::ModelOptions model;
-  model.similarity->n_representatives = 15;
-  model.training.max_epochs = 3;
-  model.gate = false;
-  model.controls = false;
-  return pipeline::Model::fit(training.samples(), training.y, validation.samples(), validation.y,
-                              model,
+  return testing::quick_model(training, validation,
                               SequenceEncoder::fit(training.sequences, training.y,
                                                    validation.sequences, validation.y, options));
 }
