@@ -20,6 +20,13 @@ PYTHON_FILES := python tests benchmarks examples
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# One name for the compiler of the library and of the package, which Python would choose for
+# itself: what both compile, a compiler cache then compiles once.
+ifeq ($(origin CXX),default)
+CXX := c++
+endif
+export CXX
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-cpp test-python bench serve load-test lint format clean
