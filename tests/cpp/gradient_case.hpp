@@ -3,6 +3,8 @@
 // The gradient tests of all operations. tests/gradients/list_operations.py finds the operations in
 // the headers and calls the case of each; one that is missing is an undefined reference.
 
+#include <gtest/gtest.h>
+
 #include "gradient_check.hpp"
 
 namespace ecseq::testing {
