@@ -29,7 +29,7 @@ export CXX
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-cpp test-python bench serve load-test lint format clean
+.PHONY: help demo test test-cpp test-python test-levels bench serve load-test lint format clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -48,6 +48,13 @@ test-cpp: $(STAMPS)/debian ## the C++ tests and the tests of the installed packa
 	$(configure)
 	cmake --build --preset release
 	ctest --preset release --output-on-failure
+
+test-levels: $(STAMPS)/venv ## the Python tests at each level of the package as pip builds it (slow)
+	$(call install_package,auto)
+	@touch $(STAMPS)/package
+	@set -e; for level in $$($(VENV_BIN)/python -c \
+	  "import ecseq; print(*ecseq.cpu_info()['available'])"); do \
+	  echo "== ECSEQ_ISA=$$level"; ECSEQ_ISA=$$level $(VENV_BIN)/python -m pytest tests/python; done
 
 bench: $(STAMPS)/debian ## build the benchmarks and run each
 	$(configure)
@@ -118,9 +125,13 @@ $(STAMPS)/venv: $(STAMPS)/debian
 	$(VENV_BIN)/pip install -q --upgrade 'pip>=25.1' 'scikit-build-core>=0.10' 'pybind11>=2.11'
 	@touch $@
 
+# $(1): levels, python/CMakeLists.txt. A .venv is for the machine it is on.
+install_package = $(if $(shell command -v ccache),CMAKE_CXX_COMPILER_LAUNCHER=ccache) \
+  $(VENV_BIN)/pip install -q --no-build-isolation -C build-dir=build/python \
+  -C cmake.define.ECSEQ_PYTHON_LEVELS=$(1) '.[test]'
+
 $(STAMPS)/package: $(STAMPS)/venv $(SOURCES)
-	$(if $(shell command -v ccache),CMAKE_CXX_COMPILER_LAUNCHER=ccache) \
-	  $(VENV_BIN)/pip install -q --no-build-isolation -C build-dir=build/python '.[test]'
+	$(call install_package,native)
 	@touch $@
 
 $(STAMPS)/lint: $(STAMPS)/venv pyproject.toml
