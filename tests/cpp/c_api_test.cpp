@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -12,26 +11,24 @@
 #include "ecseq/ecseq.h"
 #include "ecseq/serving/live_scorer.hpp"
 #include "event_stream.hpp"
+#include "temporary_folder.hpp"
 
 namespace ecseq::serving {
 namespace {
 
 /// A folder with a model file in it.
-class CApi : public testing::Test {
+class CApi : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     fitted = new Fitted;
-    folder = new std::filesystem::path(std::filesystem::temp_directory_path() /
-                                       ("ecseq_c_" + std::to_string(::getpid())));
-    std::filesystem::create_directory(*folder);
+    folder = new testing::TemporaryFolder;
     fitted->model.save(model_path());
   }
   static void TearDownTestSuite() {
-    std::filesystem::remove_all(*folder);
     delete folder;
     delete fitted;
   }
-  static std::string model_path() { return (*folder / "model.ecseq").string(); }
+  static std::string model_path() { return folder->file("model.ecseq"); }
   static ecseq_event event_at(Index i, ecseq_keys& keys) {
     keys = {&fitted->future.terminal[static_cast<std::size_t>(i)], 1};
     return {sizeof(ecseq_event),
@@ -43,10 +40,10 @@ class CApi : public testing::Test {
   }
 
   static Fitted* fitted;
-  static std::filesystem::path* folder;
+  static testing::TemporaryFolder* folder;
 };
 Fitted* CApi::fitted = nullptr;
-std::filesystem::path* CApi::folder = nullptr;
+testing::TemporaryFolder* CApi::folder = nullptr;
 
 TEST_F(CApi, ScoresAsTheCppInterface) {
   ecseq_scorer* scorer = nullptr;
@@ -152,8 +149,8 @@ TEST_F(CApi, KeepsALiveModel) {
   EXPECT_EQ(status.waiting_events, 20U);
   EXPECT_NEAR(status.staleness, 3.0, 1e-6);
 
-  ASSERT_EQ(ecseq_live_save(live, folder->c_str()), ECSEQ_OK);
-  ASSERT_EQ(ecseq_live_restore(live, folder->c_str()), ECSEQ_OK) << ecseq_last_error();
+  ASSERT_EQ(ecseq_live_save(live, folder->path().c_str()), ECSEQ_OK);
+  ASSERT_EQ(ecseq_live_restore(live, folder->path().c_str()), ECSEQ_OK) << ecseq_last_error();
   ASSERT_EQ(ecseq_live_reload(live, model_path().c_str()), ECSEQ_OK);
   EXPECT_EQ(ecseq_live_reload(live, "/no/such/file"), ECSEQ_FILE_ERROR);
   ASSERT_EQ(ecseq_live_get_status(live, now, &status), ECSEQ_OK);

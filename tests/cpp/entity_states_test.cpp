@@ -1,14 +1,11 @@
 #include "ecseq/serving/entity_states.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstring>
 #include <deque>
-#include <filesystem>
 #include <limits>
 #include <set>
 #include <string>
@@ -21,6 +18,7 @@
 #include "ecseq/relation/entity_set.hpp"
 #include "ecseq/relation/label_channels.hpp"
 #include "edit_tensor.hpp"
+#include "temporary_folder.hpp"
 
 namespace ecseq::serving {
 namespace {
@@ -149,14 +147,6 @@ class Service {
   std::deque<std::size_t> waiting_;
 };
 
-/// A file that is removed again.
-struct TemporaryFile {
-  std::string path = (std::filesystem::temp_directory_path() /
-                      ("entity_states_test_" + std::to_string(::getpid())))
-                         .string();
-  ~TemporaryFile() { std::remove(path.c_str()); }
-};
-
 class LiveFacts : public ::testing::TestWithParam<std::tuple<Task, int>> {};
 INSTANTIATE_TEST_SUITE_P(All, LiveFacts,
                          ::testing::Combine(::testing::Values(Task::kBinary, Task::kMulticlass,
@@ -174,7 +164,8 @@ TEST_P(LiveFacts, AreThoseOfAReplayAlsoAfterASnapshot) {
   ASSERT_EQ(states.width(0), want[0].cols());
   ASSERT_EQ(states.width(1), want[1].cols());
   Service service(stream, states);
-  const TemporaryFile file;
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("entities");
   for (std::size_t begin = 0, end = 0; begin < stream.size(); begin = end) {
     for (; end < stream.size() && stream.times[end] == stream.times[begin]; ++end) {
       service.arrive(end);
@@ -189,10 +180,9 @@ TEST_P(LiveFacts, AreThoseOfAReplayAlsoAfterASnapshot) {
     if (begin < stream.size() / 2 && end >= stream.size() / 2) {
       const std::size_t pending = states.pending();
       const Index size = states.size(1);
-      states.save(file.path);
+      states.save(path);
       // Any number of shards may read it.
-      states =
-          EntityStates::load(file.path, model, task, kMean, kStd, {.shards = shards == 1 ? 1 : 3});
+      states = EntityStates::load(path, model, task, kMean, kStd, {.shards = shards == 1 ? 1 : 3});
       EXPECT_EQ(states.pending(), pending);
       EXPECT_GT(pending, 0u);
       EXPECT_EQ(states.size(1), size);
@@ -250,9 +240,10 @@ TEST(EntityStates, AFullWaitingListForgetsItsOldest) {
   EXPECT_EQ(states.pending(), 3u);
   EXPECT_FALSE(states.label(2, 1, 1));
   // The order survives a snapshot; one with fewer places keeps the newest.
-  const TemporaryFile file;
-  states.save(file.path);
-  EntityStates few = EntityStates::load(file.path, model, Task::kBinary, 0, 1, {.max_pending = 2});
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("entities");
+  states.save(path);
+  EntityStates few = EntityStates::load(path, model, Task::kBinary, 0, 1, {.max_pending = 2});
   EXPECT_EQ(few.forgotten(), 2u);
   for (EntityStates* each : {&states, &few}) {
     EXPECT_EQ(each->label(3, 1, 1), each == &states);
@@ -375,21 +366,22 @@ TEST(EntityStates, AFileOfAnotherConfigurationIsRefused) {
   const std::vector<std::span<const EntityKey>> entities = {card, card};
   const float base = 0;
   states.observe(1, 0, entities, {&base, 1});
-  const TemporaryFile file;
-  states.save(file.path);
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("entities");
+  states.save(path);
   const auto load = [&](const std::vector<EntityMemory>& with, double mean) {
-    return EntityStates::load(file.path, with, Task::kRegression, mean, kStd);
+    return EntityStates::load(path, with, Task::kRegression, mean, kStd);
   };
   EXPECT_EQ(load(model, kMean).pending(), 1u);
   EXPECT_THROW(load(model, kMean + 1), FileError);
   EXPECT_THROW(load({model[0]}, kMean), FileError);
   EXPECT_THROW(load({model[1], model[0]}, kMean), FileError);
-  const io::TensorFile good = io::read_file(file.path);
+  const io::TensorFile good = io::read_file(path);
   const auto refused = [&](auto change) {
     io::TensorFile bad = good;
     bad.metadata.erase("checksum");
     change(bad);
-    io::write_file(bad, file.path);
+    io::write_file(bad, path);
     EXPECT_THROW(load(model, kMean), FileError);
   };
   refused([](io::TensorFile& f) { f.metadata["kind"] = "something else"; });
@@ -436,7 +428,8 @@ TEST(EntityStates, ThreadsWithEntitiesOfTheirOwnGiveTheStateOfOne) {
   EntityStates serial(model, Task::kBinary, 0, 1);
   for (std::uint64_t t = 0; t < kThreads; ++t) events_of(serial, t);
   EntityStates states(model, Task::kBinary, 0, 1);
-  const TemporaryFile file;
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.file("entities");
   std::vector<std::thread> threads;
   for (std::uint64_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] { events_of(states, t); });
@@ -445,7 +438,7 @@ TEST(EntityStates, ThreadsWithEntitiesOfTheirOwnGiveTheStateOfOne) {
   std::vector<float> out(static_cast<std::size_t>(states.width(1)));
   Arena scratch;
   for (int i = 0; i < 20; ++i) {
-    if (i % 5 == 0) states.save(file.path);
+    if (i % 5 == 0) states.save(path);
     const std::vector<EntityKey> keys = {relation::entity_key(100 * (i % 4)),
                                          relation::entity_key(100 * (i % 4) + 1)};
     states.facts(1, keys, 1e9, out.data(), scratch);

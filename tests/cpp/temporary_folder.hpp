@@ -9,12 +9,14 @@
 
 namespace ecseq::testing {
 
-/// An empty folder of the running test's own, removed with all that is in it.
+/// An empty folder of the running test's own, or of its suite's in SetUpTestSuite, removed with all
+/// that is in it.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    std::string name = std::string(test->test_suite_name()) + "_" + test->name();
+    const auto& run = *::testing::UnitTest::GetInstance();
+    std::string name = run.current_test_suite()->name();
+    if (const auto* test = run.current_test_info()) name += std::string("_") + test->name();
     std::ranges::replace(name, '/', '_');  // of parameters
     path_ = std::filesystem::temp_directory_path() /
             ("ecseq_" + name + "_" + std::to_string(::getpid()));
