@@ -131,6 +131,7 @@ install_package = $(if $(shell command -v ccache),CMAKE_CXX_COMPILER_LAUNCHER=cc
   -C cmake.define.ECSEQ_PYTHON_LEVELS=$(1) '.[test]'
 
 $(STAMPS)/package: $(STAMPS)/venv $(SOURCES)
+	@echo "Compiling the package: some minutes, the first time."
 	$(call install_package,native)
 	@touch $@
 
