@@ -8,6 +8,7 @@
 #include "ecseq/io/safetensors.hpp"
 #include "forecaster_state.hpp"
 #include "parameter_file.hpp"
+#include "take_parameters.hpp"
 
 namespace ecseq::pipeline {
 namespace {

@@ -84,23 +84,4 @@ void replay_verification(const ForecasterState& state, const std::string& origin
 /// Of data's last rows.
 ForecastCase make_verification(const ForecasterState& state, const SeriesData& data);
 
-/// Gives `parameters` the tensors by their names behind `prefix`; Refused is the exception.
-template <class Refused>
-void take_parameters(nn::Parameters<float>& parameters, const encoders::NamedTensors::Map& tensors,
-                     const std::string& prefix) {
-  for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
-    const auto& entry = parameters.entries()[i];
-    const auto found = tensors.find(prefix + entry.name);
-    const std::string name = "tensor '" + prefix + entry.name + "'";
-    if (found == tensors.end()) throw Refused(name + " is missing");
-    const SharedMatrix& tensor = found->second;
-    if (tensor.rows() != entry.rows || tensor.cols() != entry.cols) {
-      throw Refused(name + " has shape " + autograd::shape_text(tensor.rows(), tensor.cols()) +
-                    ", expected " + autograd::shape_text(entry.rows, entry.cols));
-    }
-    if (!tensor.eigen().allFinite()) throw Refused(name + " holds a value that is not finite");
-    parameters.give(static_cast<int>(i), tensor.owner());
-  }
-}
-
 }  // namespace ecseq::pipeline

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "ecseq/core/error.hpp"
+#include "take_parameters.hpp"
 
 namespace ecseq::pipeline {
 
@@ -63,18 +64,7 @@ void save_parameters(const nn::Parameters<float>& parameters, io::TensorFile& fi
 
 void load_parameters(nn::Parameters<float>& parameters, const io::TensorFile& file,
                      const std::string& prefix) {
-  for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
-    const auto& entry = parameters.entries()[i];
-    const SharedMatrix& tensor = tensor_of(file, prefix + entry.name);
-    if (tensor.rows() != entry.rows || tensor.cols() != entry.cols) {
-      throw FileError("model file: tensor '" + prefix + entry.name + "' has the wrong shape");
-    }
-    if (!tensor.eigen().allFinite()) {
-      throw FileError("model file: tensor '" + prefix + entry.name +
-                      "' holds a value that is not finite");
-    }
-    parameters.give(static_cast<int>(i), tensor.owner());
-  }
+  take_parameters<FileError>(parameters, file.floats, prefix, "model file: ");
 }
 
 void save_scaler(const nn::Scaler& scaler, io::TensorFile& file, const std::string& prefix) {
