@@ -18,10 +18,15 @@ from ecseq._model_file import _compressor_from_json, _compressor_to_json, _plain
 from ecseq._own_compressor import grouping_of
 from ecseq._progress import Verbose, as_progress, close_progress
 from ecseq._series_explanations import FrozenRepresentatives, SeriesCase, SeriesExplanation
+from ecseq._series_inputs import (
+    Floats,
+    as_exogenous,
+    as_series,
+    flattened,
+    series_names,
+    validation_begin,
+)
 from ecseq._series_relation import SeriesRelation
-
-Floats = NDArray[np.float32]
-
 
 # What the preset leaves to the caller, and what it says where the caller does not.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -177,8 +182,8 @@ class ECSeqForecaster(BaseEstimator):
         the first row, that is held out; it decides when training stops and what the gate keeps.
         Scales and representatives come from the rows before it.
         """
-        values = _series(Y)
-        features = _exogenous(exogenous)
+        values = as_series(Y)
+        features = as_exogenous(exogenous)
         self._require_preset(features)
         steps = len(values)
         if features is not None and len(features) != steps:
@@ -186,16 +191,16 @@ class ECSeqForecaster(BaseEstimator):
                 f"exogenous: expected {steps} rows, one for each of Y, got {len(features)}"
             )
         split = self.preset == "paper" and values.ndim == 3
-        flat, channels = _flat(values, split)
+        flat, channels = flattened(values, split)
         progress = as_progress(self.verbose)
         seed = seed_of(self.random_state)
-        begin = _validation_begin(validation, steps)
+        begin = validation_begin(validation, steps)
         options = self._options(seed, flat.shape[1] // channels)
         try:
             core = _core.Forecaster.fit(flat, channels, features, begin, options, progress)
         finally:
             close_progress(progress)
-        self._adopt(core, _names(Y, values), values.shape[2:], split)
+        self._adopt(core, series_names(Y, values), values.shape[2:], split)
         return self
 
     def _require_preset(self, features: Floats | None) -> None:
@@ -356,15 +361,15 @@ class ECSeqForecaster(BaseEstimator):
         self, Y: ArrayLike, exogenous: ArrayLike | None, needed: int, *, exact: bool = False
     ) -> tuple[Floats, Floats | None]:
         check_is_fitted(self)
-        values = _series(Y)
+        values = as_series(Y)
         if values.shape[1:] != (self.n_series_, *self._channels):
             raise ValueError(
                 f"Y: expected [time, {', '.join(map(str, (self.n_series_, *self._channels)))}] as "
                 f"in the fit, got shape {values.shape}"
             )
-        features = _exogenous(exogenous)
+        features = as_exogenous(exogenous)
         self._require_features(features, needed, exact)
-        return _flat(values, self._split)[0], features
+        return flattened(values, self._split)[0], features
 
     def _require_features(self, features: Floats | None, needed: int, exact: bool) -> None:
         expected = self._core.exogenous_features
@@ -437,7 +442,7 @@ class ECSeqForecaster(BaseEstimator):
                 f"window: expected [rows{', ' + str(self.n_channels_) if self._channels else ''}], "
                 f"got shape {values.shape}"
             )
-        features = _exogenous(exogenous)
+        features = as_exogenous(exogenous)
         self._require_features(features, len(values) + self.horizon, True)
         nodes = np.ascontiguousarray(representatives.nodes, dtype=np.float32)
         channels = [values[:, c : c + 1] for c in range(self.n_channels_)] if self._split else []
@@ -540,9 +545,9 @@ class ECSeqForecaster(BaseEstimator):
 
         Raises ``ValueError`` by name for a tensor that is missing, unknown or does not fit.
         """
-        values = _series(Y)
+        values = as_series(Y)
         split = values.ndim == 3
-        flat, channels = _flat(values, split)
+        flat, channels = flattened(values, split)
         imported = from_state_dict(_state_of(encoder), {}, prefix=prefix, head=head)
         architecture = imported.architecture
         if architecture["n_layers"] != 1 or architecture.get("bidirectional"):
@@ -572,7 +577,7 @@ class ECSeqForecaster(BaseEstimator):
         )
         options = model._options(seed_of(random_state), flat.shape[1] // channels)
         core = _core.Forecaster.assemble(flat, channels, tensors, options, value_range)
-        model._adopt(core, _names(Y, values), values.shape[2:], split)
+        model._adopt(core, series_names(Y, values), values.shape[2:], split)
         return model
 
     def save(self, path: Any) -> None:
@@ -662,54 +667,6 @@ def is_forecaster(path: str) -> bool:
         return bool(header["__metadata__"]["format"] == "ecseq-forecaster")
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def _series(Y: ArrayLike) -> Floats:
-    values = np.asarray(Y)
-    if values.ndim not in (2, 3) or 0 in values.shape:
-        raise ValueError(
-            "Y: expected [time, series] or [time, series, channels] with rows, got shape "
-            f"{values.shape}"
-        )
-    if values.dtype.kind not in "fiub":
-        raise ValueError(f"Y: expected numbers, got {values.dtype}")
-    return np.ascontiguousarray(values, dtype=np.float32)
-
-
-def _exogenous(exogenous: ArrayLike | None) -> Floats | None:
-    if exogenous is None:
-        return None
-    features = np.asarray(exogenous)
-    if features.ndim != 2 or features.shape[1] == 0:
-        raise ValueError(f"exogenous: expected [time, features], got shape {features.shape}")
-    if features.dtype.kind not in "fiub":
-        raise ValueError(f"exogenous: expected numbers, got {features.dtype}")
-    return np.ascontiguousarray(features, dtype=np.float32)
-
-
-def _flat(values: Floats, split: bool) -> tuple[Floats, int]:
-    """[time, series * channels], and the channels of what the core takes for a series."""
-    channels = 1 if split or values.ndim == 2 else values.shape[2]
-    return values.reshape(len(values), -1), channels
-
-
-def _names(Y: Any, values: Floats) -> list[Any]:
-    columns = getattr(Y, "columns", None)
-    if columns is not None and len(columns) == values.shape[1]:
-        return list(columns)
-    return list(range(values.shape[1]))
-
-
-def _validation_begin(validation: float | int, steps: int) -> int:
-    if isinstance(validation, bool) or not isinstance(
-        validation, (int, float, np.integer, np.floating)
-    ):
-        raise ValueError(f"validation: expected a share or a row number, got {validation!r}")
-    if isinstance(validation, (int, np.integer)):
-        return int(validation)
-    if not 0 < validation < 1:
-        raise ValueError(f"validation: expected a share in (0, 1), got {validation}")
-    return steps - max(1, round(float(validation) * steps))
 
 
 def _control(name: str) -> str:
