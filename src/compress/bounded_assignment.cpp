@@ -25,9 +25,9 @@ using kernels::Vec;
 /// Rows of a chunk: enough to fill tiles from each panel's rows, few enough for the cache.
 constexpr Index kChunk = 2048;
 constexpr Index kWidth = kLanes<float>;
-/// Where one row of so many, or more, is in doubt, 8-bit products of all rows take less time than
-/// those rows' products.
-constexpr Index kMuchDoubt = 5;
+/// Where one row of so many, or more, is in doubt, 8-bit products of a block of rows take less time
+/// than those rows' products.
+constexpr int kMuchDoubt = 5;
 constexpr unsigned kAll = (1U << kWidth) - 1, kAllRows = (1U << kPanelRows) - 1;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// A bound that only a threshold of minus infinity, of the places behind the last row, passes.
@@ -80,6 +80,7 @@ class BoundedAssignment::Chunk {
         score_(threshold_.size()),
         doubt_(threshold_.size()),
         list_(threshold_.size() + kPanelRows),
+        block_list_(at(blocks_)),
         highest_(threshold_.size()) {}
 
   /// Gives every row a centroid that is probably its nearest, and bounds of all panels, by 8-bit
@@ -92,10 +93,11 @@ class BoundedAssignment::Chunk {
       const Vec<float> norm = kernels::load(norms_ + block);
       kernels::store(&reach_[at(block)], norm - all_.slack(norm));
     }
+    std::iota(block_list_.begin(), block_list_.end(), 0);
     for (Index p = 0; p < all_.panels_; ++p) {
-      score_in_eight_bit(p);
+      score_in_eight_bit(p, blocks_);
       for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
-        kernels::store(bounds_ + p * kChunk + block, eight_bit_bound(block, p));
+        kernels::store(bounds_ + p * kChunk + block, eight_bit_bound(block / kWidth, p));
         const Vec<float> highest = kernels::load(&highest_[at(block)]);
         const Vec<float> before = kernels::load(&best[at(block)]);
         for (Index i = 0; i < kWidth; ++i) {
@@ -104,7 +106,6 @@ class BoundedAssignment::Chunk {
         }
         kernels::store(&best[at(block)], kernels::max(highest, before));
       }
-      all_.doubted_[at(begin_ / kChunk * all_.panels_ + p)] = 0;  // known as well as it can be
     }
     adopt_nearest_of(best_panel);
     return rows_;
@@ -168,39 +169,59 @@ class BoundedAssignment::Chunk {
   /// Lists the rows that may be nearer to a centroid of panel p than to their own; returns their
   /// number.
   int select(Index p) {
-    int found = 0;
-    std::int32_t& before = all_.doubted_[at(begin_ / kChunk * all_.panels_ + p)];
-    const auto many = static_cast<std::int32_t>(rows_ / kMuchDoubt);
-    const bool may_tighten = all_.uses_eight_bit();
-    if (!may_tighten || before <= many) before = found = list_doubted<false>(p);
-    if (may_tighten && before > many) found = tighten(p, before);
+    int found = 0, blocks = 0;
+    for (Index block = 0; block < blocks_; ++block) {
+      const unsigned lanes = doubted_lanes(block, kernels::load(bounds_of(p, block)), p);
+      if (lanes == 0) continue;
+      block_list_[at(blocks++)] = static_cast<std::int32_t>(block);
+      found = list_lanes(lanes, block, found);
+    }
+    const bool much = found * kMuchDoubt > blocks * kWidth;
+    if (all_.uses_eight_bit() && much) found = tighten(p, blocks);
     // Whole tiles, of which what is behind the end is computed in vain.
     std::fill_n(list_.begin() + found, kPanelRows, 0);
     return found;
   }
 
-  /// `list_doubted` after raising the bounds of panel p for all rows by its 8-bit scores. before:
-  /// how many it would have been without.
-  int tighten(Index p, std::int32_t& before) {
-    score_in_eight_bit(p);
-    before = 0;
-    return list_doubted<true>(p, &before);
+  /// Raises the bounds of the listed blocks by 8-bit scores, and lists the rows still in doubt.
+  int tighten(Index p, int blocks) {
+    score_in_eight_bit(p, blocks);
+    int found = 0;
+    for (int n = 0; n < blocks; ++n) {
+      const Index block = block_list_[at(n)];
+      float* const bounds = bounds_of(p, block);
+      const Vec<float> raised = kernels::max(eight_bit_bound(block, p), kernels::load(bounds));
+      kernels::store(bounds, raised);
+      const unsigned lanes = doubted_lanes(block, raised, p);
+      if (lanes != 0) found = list_lanes(lanes, block, found);
+    }
+    return found;
   }
 
-  /// highest_: what centroids of panel p but the row's own score at most
-  void score_in_eight_bit(Index p) {
+  float* bounds_of(Index p, Index block) { return bounds_ + p * kChunk + block * kWidth; }
+  unsigned doubted_lanes(Index block, Vec<float> bound, Index p) const {
+    const Vec<float> threshold = kernels::load(&threshold_[at(block * kWidth)]);
+    return kAll & ~kernels::greater_lanes(bound, (threshold + all_.drift_above_[at(p)]) * kUp);
+  }
+  int list_lanes(unsigned lanes, Index block, int found) {
+    const auto first = static_cast<std::int32_t>(block * kWidth);
+    return kernels::append_lanes(lanes, first, list_.data(), found);
+  }
+
+  /// highest_: what centroids of panel p but the row's own score at most, for rows of the first
+  /// `blocks` listed. (Where there are 8-bit products, their blocks are vectors of floats.)
+  void score_in_eight_bit(Index p, Index blocks) {
     static_assert(kChunk % EightBitRows::kBlock == 0);
-    const Index block_rows = EightBitRows::kBlock;
-    bound_scores(all_.rows_in_eight_bit_, begin_ / block_rows,
-                 (rows_ + block_rows - 1) / block_rows, all_.panels_in_eight_bit_[p], own_,
-                 highest_.data());
+    bound_scores(all_.rows_in_eight_bit_, begin_, block_list_.data(), blocks,
+                 all_.panels_in_eight_bit_[p], own_, highest_.data());
   }
   /// What highest_ says of the distances of the rows of a block.
   Vec<float> eight_bit_bound(Index block, Index p) const {
+    const Index row = block * kWidth;
     // These scores and those of floats are off by what is lost in rounding.
-    const Vec<float> lost = all_.slack(kernels::load(norms_ + block));
+    const Vec<float> lost = all_.slack(kernels::load(norms_ + row));
     const Vec<float> squared =
-        kernels::load(&reach_[at(block)]) - lost - 2.0F * kernels::load(&highest_[at(block)]);
+        kernels::load(&reach_[at(row)]) - lost - 2.0F * kernels::load(&highest_[at(row)]);
     return with_drift(kernels::square_root(squared > 0.0F ? squared : Vec<float>{}), p);
   }
 
@@ -227,27 +248,6 @@ class BoundedAssignment::Chunk {
         }
       }
     }
-  }
-
-  template <bool kTighten>
-  int list_doubted(Index p, std::int32_t* before = nullptr) {
-    const float drift = all_.drift_above_[at(p)];
-    float* const bounds = bounds_ + p * kChunk;
-    int found = 0;
-    for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
-      const Vec<float> above = (kernels::load(&threshold_[at(block)]) + drift) * kUp;
-      Vec<float> bound = kernels::load(bounds + block);
-      unsigned doubt = kAll & ~kernels::greater_lanes(bound, above);
-      if (doubt == 0) continue;
-      if constexpr (kTighten) {
-        *before += std::popcount(doubt);
-        bound = kernels::max(eight_bit_bound(block, p), bound);
-        kernels::store(bounds + block, bound);
-        doubt &= ~kernels::greater_lanes(bound, above);
-      }
-      found = kernels::append_lanes(doubt, static_cast<std::int32_t>(block), list_.data(), found);
-    }
-    return found;
   }
 
   /// One register tile: panel p for the first `count` of kPanelRows rows of a list.
@@ -327,16 +327,17 @@ class BoundedAssignment::Chunk {
 
   BoundedAssignment& all_;
   Index begin_, rows_, blocks_;
-  float* bounds_;                   ///< [panels, kChunk]
-  std::int32_t* own_;               ///< [kChunk]
-  const float* norms_;              ///< [kChunk]
-  std::vector<float> threshold_;    ///< distance that a bound must exceed
-  std::vector<float> reach_;        ///< |x|^2 less what rounding may take
-  std::vector<float> score_;        ///< of the row's own centroid, or below it
-  std::vector<float> doubt_;        ///< by how much at most
-  std::vector<std::int32_t> list_;  ///< rows that may be nearer to a panel
-  std::vector<float> highest_;      ///< score in a panel at most
-  std::vector<Index> moved_;        ///< rows that have a new centroid
+  float* bounds_;                         ///< [panels, kChunk]
+  std::int32_t* own_;                     ///< [kChunk]
+  const float* norms_;                    ///< [kChunk]
+  std::vector<float> threshold_;          ///< distance that a bound must exceed
+  std::vector<float> reach_;              ///< |x|^2 less what rounding may take
+  std::vector<float> score_;              ///< of the row's own centroid, or below it
+  std::vector<float> doubt_;              ///< by how much at most
+  std::vector<std::int32_t> list_;        ///< rows that may be nearer to a panel
+  std::vector<std::int32_t> block_list_;  ///< vectors of rows with any of these
+  std::vector<float> highest_;            ///< score in a panel at most
+  std::vector<Index> moved_;              ///< rows that have a new centroid
 };
 
 bool BoundedAssignment::worthwhile(Index rows, Index k) {
@@ -405,8 +406,6 @@ void BoundedAssignment::start(MatrixView<float> centroids) {
   }
   drift_.assign(static_cast<std::size_t>(panels_), 0.0);
   drift_above_.assign(drift_.size(), 0.0F);
-  doubted_.assign(static_cast<std::size_t>(chunks_of(x_.rows) * panels_),
-                  static_cast<std::int32_t>(kChunk));
   const std::size_t n_bounds = own_.size() * static_cast<std::size_t>(panels_);
   if (bounds_.size() != n_bounds) bounds_ = PagedArray<float>(n_bounds);
   parallel_chunks(x_.rows, kChunk, threads_, [&](Index begin, Index end) {

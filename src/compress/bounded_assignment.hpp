@@ -75,7 +75,6 @@ class BoundedAssignment {
   PagedArray<float> bounds_;
   EightBitRows rows_in_eight_bit_;      ///< x, or nothing
   EightBitPanels panels_in_eight_bit_;  ///< centroids_
-  std::vector<std::int32_t> doubted_;   ///< [chunks, panels] rows in doubt in the last call
   std::vector<Index> computed_;         ///< [chunks] pairs of the last call
 };
 

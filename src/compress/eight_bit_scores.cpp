@@ -152,9 +152,9 @@ static_assert(EightBitRows::kBlock == kLanes<float> && EightBitPanels::kPanel ==
 /// The highest score of kTogether centroids from `first` on for each row of kBlocks blocks, or
 /// `highest` where that is higher. x . c = (x - step n) . c + step n . (c - step' n') + step step'
 /// n . n', of which the last is computed here.
-template <int kBlocks, int kTogether>
+template <int kBlocks, int kTogether, bool kWithout>
 __attribute__((target("avx512vnni"))) ECSEQ_INLINE void score_some(
-    const std::uint8_t* numbers, Index quads, const EightBitPanels::Panel& panel, int first,
+    const std::uint8_t* const* numbers, Index quads, const EightBitPanels::Panel& panel, int first,
     const Vec<float>* step, const IntVec<float>* without, Vec<float>* highest) {
   constexpr Index kVector = EightBitRows::kBlock * 4;
   IntVec<float> sum[kBlocks][kTogether];
@@ -166,9 +166,7 @@ __attribute__((target("avx512vnni"))) ECSEQ_INLINE void score_some(
   for (Index q = 0; q < quads; ++q) {
     __m512i x[kBlocks];
 #pragma GCC unroll 2
-    for (int b = 0; b < kBlocks; ++b) {
-      x[b] = _mm512_loadu_si512(numbers + (b * quads + q) * kVector);
-    }
+    for (int b = 0; b < kBlocks; ++b) x[b] = _mm512_loadu_si512(numbers[b] + q * kVector);
 #pragma GCC unroll 8
     for (int j = 0; j < kTogether; ++j) {
       const __m512i c = _mm512_set1_epi32(panel.numbers[q * EightBitPanels::kPanel + first + j]);
@@ -185,34 +183,53 @@ __attribute__((target("avx512vnni"))) ECSEQ_INLINE void score_some(
     for (int b = 0; b < kBlocks; ++b) {
       const Vec<float> product = __builtin_convertvector(sum[b][j], Vec<float>);
       const Vec<float> score = kernels::fma(product, step[b], bias);
-      highest[b] = without[b] == first + j ? highest[b] : kernels::max(score, highest[b]);
+      const Vec<float> higher = kernels::max(score, highest[b]);
+      highest[b] = kWithout && without[b] == first + j ? highest[b] : higher;
     }
   }
 }
 
+template <int kBlocks, bool kWithout>
+__attribute__((target("avx512vnni"))) ECSEQ_INLINE void score_panel(
+    const std::uint8_t* const* numbers, Index quads, const EightBitPanels::Panel& panel,
+    const Vec<float>* step, const IntVec<float>* without, Vec<float>* highest) {
+  constexpr int kTogether = 8;
+#pragma GCC unroll 2
+  for (int first = 0; first < EightBitPanels::kPanel; first += kTogether) {
+    score_some<kBlocks, kTogether, kWithout>(numbers, quads, panel, first, step, without, highest);
+  }
+}
+
 template <int kBlocks>
-__attribute__((target("avx512vnni"))) void bound_blocks(const EightBitRows& rows, Index block,
+__attribute__((target("avx512vnni"))) void bound_blocks(const EightBitRows& rows, Index first_block,
+                                                        const std::int32_t* list,
                                                         const EightBitPanels::Panel& panel,
                                                         const std::int32_t* without,
                                                         float* scores) {
-  constexpr int kTogether = 8;
+  const std::uint8_t* numbers[kBlocks];
   Vec<float> step[kBlocks], highest[kBlocks];
   IntVec<float> place[kBlocks];
+  __mmask16 leaves_out = 0;
   for (int b = 0; b < kBlocks; ++b) {
-    step[b] = kernels::load(rows.step(block + b)) * panel.step;
+    const Index block = first_block + list[b];
+    numbers[b] = rows.block(block);
+    step[b] = kernels::load(rows.step(block)) * panel.step;
     highest[b] = kernels::broadcast(std::numeric_limits<float>::lowest());
-    std::memcpy(&place[b], without + b * EightBitRows::kBlock, sizeof(place[b]));
+    std::memcpy(&place[b], without + list[b] * EightBitRows::kBlock, sizeof(place[b]));
     place[b] -= panel.first;
+    leaves_out |=
+        _mm512_cmplt_epu32_mask((__m512i)place[b], _mm512_set1_epi32(EightBitPanels::kPanel));
   }
-#pragma GCC unroll 2
-  for (int first = 0; first < EightBitPanels::kPanel; first += kTogether) {
-    score_some<kBlocks, kTogether>(rows.block(block), rows.quads(), panel, first, step, place,
-                                   highest);
+  if (leaves_out != 0) {
+    score_panel<kBlocks, true>(numbers, rows.quads(), panel, step, place, highest);
+  } else {
+    score_panel<kBlocks, false>(numbers, rows.quads(), panel, step, place, highest);
   }
   for (int b = 0; b < kBlocks; ++b) {
-    const Vec<float> error = kernels::load(rows.error(block + b)) * panel.norm +
-                             kernels::load(rows.norm(block + b)) * panel.error;
-    kernels::store(scores + b * EightBitRows::kBlock, highest[b] + error);
+    const Index block = first_block + list[b];
+    const Vec<float> error = kernels::load(rows.error(block)) * panel.norm +
+                             kernels::load(rows.norm(block)) * panel.error;
+    kernels::store(scores + list[b] * EightBitRows::kBlock, highest[b] + error);
   }
 }
 
@@ -220,26 +237,23 @@ __attribute__((target("avx512vnni"))) void bound_blocks(const EightBitRows& rows
 
 bool has_eight_bit_products() { return __builtin_cpu_supports("avx512vnni") != 0; }
 
-void bound_scores(const EightBitRows& rows, Index first_block, Index blocks,
+void bound_scores(const EightBitRows& rows, Index first_row, const std::int32_t* list, Index count,
                   const EightBitPanels::Panel& panel, const std::int32_t* without, float* scores) {
   constexpr Index kPair = 2;
+  const Index first_block = first_row / EightBitRows::kBlock;
   Index b = 0;
-  for (; b + kPair <= blocks; b += kPair) {
-    bound_blocks<kPair>(rows, first_block + b, panel, without + b * EightBitRows::kBlock,
-                        scores + b * EightBitRows::kBlock);
+  for (; b + kPair <= count; b += kPair) {
+    bound_blocks<kPair>(rows, first_block, list + b, panel, without, scores);
   }
-  if (b < blocks) {
-    bound_blocks<1>(rows, first_block + b, panel, without + b * EightBitRows::kBlock,
-                    scores + b * EightBitRows::kBlock);
-  }
+  if (b < count) bound_blocks<1>(rows, first_block, list + b, panel, without, scores);
 }
 
 #else
 
 bool has_eight_bit_products() { return false; }
 
-void bound_scores(const EightBitRows&, Index, Index, const EightBitPanels::Panel&,
-                  const std::int32_t*, float*) {
+void bound_scores(const EightBitRows&, Index, const std::int32_t*, Index,
+                  const EightBitPanels::Panel&, const std::int32_t*, float*) {
   throw Error("8-bit products need AVX-512");
 }
 

@@ -68,10 +68,11 @@ class EightBitPanels {
   std::vector<float> bias_, step_, norm_, error_;
 };
 
-/// scores[i] is at least x . c - |c|^2 / 2 for row i of the blocks and every centroid of the panel
-/// other than that at place without[i], but for what floats lose to rounding: some 1e-6 (|x|^2 +
-/// max |c|^2). without, scores: [blocks, EightBitRows::kBlock]
-void bound_scores(const EightBitRows& rows, Index first_block, Index blocks,
+/// scores[i] is at least x . c - |c|^2 / 2 for row i of the blocks, counted from first_row, and
+/// every centroid of the panel other than that at place without[i], but for what floats lose to
+/// rounding: some 1e-6 (|x|^2 + max |c|^2). Only for the rows of the blocks of the list. first_row:
+/// of a block; list: [count] numbers of blocks from there on, not negative.
+void bound_scores(const EightBitRows& rows, Index first_row, const std::int32_t* list, Index count,
                   const EightBitPanels::Panel& panel, const std::int32_t* without, float* scores);
 
 }  // namespace ecseq::compress

@@ -2,6 +2,7 @@
 
 #include <faiss/Clustering.h>
 #include <faiss/Index.h>
+#include <faiss/utils/random.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +13,7 @@
 #include "distinct_rows.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
+#include "ecseq/core/paged_array.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
@@ -21,6 +23,7 @@
 #include "ecseq/kernels/nearest.hpp"
 #include "kmeans_plus_plus.hpp"
 #include "refill_clusters.hpp"
+#include "rows_by_panel.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -50,6 +53,8 @@ class Assigner {
   int threads_;
   BoundedAssignment bounded_;
 };
+
+int faiss_seed(const KMeansOptions& options) { return static_cast<int>(options.seed & 0x7fffffff); }
 
 /// FAISS's row number; the name moved from faiss::Index to faiss between releases.
 using FaissRow = decltype(faiss::Index::ntotal);
@@ -84,33 +89,94 @@ class FusedAssigner final : public faiss::Index {
   Matrix<float> centroids_;
 };
 
-/// Lloyd's centroids, [K, h]; some may be duplicates or own no row.
-Matrix<float> train_centroids(MatrixView<float> x, const KMeansOptions& options, Assigner& assigner,
-                              int threads, const ProgressCallback& progress) {
+bool trains_on_all(MatrixView<float> x, const KMeansOptions& options) {
+  return options.max_points_per_centroid == 0 ||
+         x.rows <= options.max_points_per_centroid * options.n_representatives;
+}
+
+/// What Lloyd's algorithm begins with, [K, h]; nothing where FAISS is to draw rows of a sample that
+/// it draws itself.
+Matrix<float> first_centroids(MatrixView<float> x, const KMeansOptions& options, int threads,
+                              const ProgressCallback& progress) {
+  if (options.centroids.size() > 0) return options.centroids;
+  if (options.init == "kmeans++") {
+    return take_rows(
+        x, kmeans_plus_plus(x, options.n_representatives, options.seed, threads, progress));
+  }
+  if (!trains_on_all(x, options)) return {};
+  // The rows that FAISS would draw.
+  std::vector<int> drawn(static_cast<std::size_t>(x.rows));
+  faiss::rand_perm(drawn.data(), drawn.size(), faiss_seed(options) + 1);
+  return take_rows(x, std::vector<Index>(drawn.begin(), drawn.begin() + options.n_representatives));
+}
+
+struct Clusters {
+  Matrix<float> centroids;               ///< [K, h]
+  std::vector<std::int64_t> assignment;  ///< [N]
+  std::vector<float> distances;          ///< [N] squared
+};
+
+/// Lloyd's centroids, [K, h], from the first ones; some may be duplicates or own no row.
+Matrix<float> train_centroids(MatrixView<float> x, const Matrix<float>& first,
+                              const KMeansOptions& options, Assigner& assigner,
+                              const ProgressCallback& progress) {
   // FAISS adds up the centroids with OpenMP, a small part of the work: on one thread, because a
   // team that has nothing to do would spin on the cores that our own threads need.
   const SingleThreadedOpenMp scope;
   faiss::ClusteringParameters parameters;
   parameters.niter = options.iterations;
-  parameters.seed = static_cast<int>(options.seed & 0x7fffffff);
+  parameters.seed = faiss_seed(options);
   parameters.spherical = options.spherical;
   parameters.min_points_per_centroid = 1;
-  parameters.max_points_per_centroid =
-      options.max_points_per_centroid > 0
-          ? static_cast<int>(std::min<Index>(options.max_points_per_centroid, 1 << 30))
-          : static_cast<int>(x.rows / options.n_representatives + 1);
+  parameters.max_points_per_centroid = static_cast<int>(
+      trains_on_all(x, options) ? x.rows / options.n_representatives + 1
+                                : std::min<Index>(options.max_points_per_centroid, 1 << 30));
   faiss::Clustering clustering(static_cast<int>(x.cols),
                                static_cast<int>(options.n_representatives), parameters);
-  Matrix<float> first = options.centroids;
-  if (first.size() == 0 && options.init == "kmeans++") {
-    first = take_rows(
-        x, kmeans_plus_plus(x, options.n_representatives, options.seed, threads, progress));
-  }
   clustering.centroids.assign(first.data(), first.data() + first.size());
   FusedAssigner index(x.cols, assigner, options.iterations, progress);
   clustering.train(x.rows, x.data, index);
   return Eigen::Map<const Matrix<float>>(clustering.centroids.data(), options.n_representatives,
                                          x.cols);
+}
+
+Clusters cluster(MatrixView<float> x, const Matrix<float>& first, const KMeansOptions& options,
+                 int threads, const ProgressCallback& progress) {
+  Assigner assigner(options.n_representatives, threads);
+  Clusters out;
+  out.centroids = train_centroids(x, first, options, assigner, progress);
+  out.assignment.resize(static_cast<std::size_t>(x.rows));
+  out.distances.resize(out.assignment.size());
+  const auto assign = [&] {
+    if (options.spherical) out.centroids.rowwise().normalize();
+    assigner.assign(out.centroids, x, out.assignment.data(), out.distances.data());
+  };
+  assign();
+  refill_empty_clusters(x, out.centroids, out.assignment, out.distances, assign);
+  return out;
+}
+
+/// `cluster` of the rows in an order in which it takes less time.
+Clusters cluster_by_panels(MatrixView<float> x, const Matrix<float>& first,
+                           const KMeansOptions& options, int threads,
+                           const ProgressCallback& progress) {
+  const std::vector<Index> order = rows_by_panel(x, first, threads);
+  PagedArray<float> ordered(static_cast<std::size_t>(x.rows * x.cols));
+  parallel_chunks(x.rows, kChunk, threads, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      std::copy_n(x.row(order[static_cast<std::size_t>(i)]), x.cols, ordered.data() + i * x.cols);
+    }
+  });
+  Clusters found = cluster({ordered.data(), x.rows, x.cols}, first, options, threads, progress);
+  Clusters out{std::move(found.centroids), {}, {}};
+  out.assignment.resize(order.size());
+  out.distances.resize(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const auto row = static_cast<std::size_t>(order[i]);
+    out.assignment[row] = found.assignment[i];
+    out.distances[row] = found.distances[i];
+  }
+  return out;
 }
 
 void validate(const KMeansOptions& options, MatrixView<float> x) {
@@ -166,27 +232,23 @@ Compression lloyd(MatrixView<float> x, MatrixView<float> labels, const KMeansOpt
                   const ProgressCallback& progress) {
   const Stopwatch stopwatch;
   const int threads = resolve_threads(options.num_threads);
+  const Matrix<float> first = first_centroids(x, options, threads, progress);
+  // To order the rows takes longer than a few iterations save.
+  constexpr int kFewIterations = 4;
+  const bool by_panels = BoundedAssignment::worthwhile(x.rows, options.n_representatives) &&
+                         trains_on_all(x, options) && options.iterations > kFewIterations;
+  Clusters clusters = by_panels ? cluster_by_panels(x, first, options, threads, progress)
+                                : cluster(x, first, options, threads, progress);
   Compression out;
-  Assigner assigner(options.n_representatives, threads);
-  Matrix<float> centroids = train_centroids(x, options, assigner, threads, progress);
-
-  out.assignment.resize(static_cast<std::size_t>(x.rows));
-  std::vector<float> distances(out.assignment.size());
-  const auto assign = [&] {
-    if (options.spherical) centroids.rowwise().normalize();
-    assigner.assign(centroids, x, out.assignment.data(), distances.data());
-  };
-  assign();
-  refill_empty_clusters(x, centroids, out.assignment, distances, assign);
-  out.representatives.vectors = std::move(centroids);
+  out.assignment = std::move(clusters.assignment);
+  out.representatives.vectors = std::move(clusters.centroids);
   describe(out.representatives, x, labels, out.assignment, options.n_cases);
 
   out.report.iterations = options.iterations;
-  out.report.objective = std::accumulate(distances.begin(), distances.end(), 0.0);
-  out.report.points_used =
-      options.max_points_per_centroid > 0
-          ? std::min(x.rows, options.max_points_per_centroid * options.n_representatives)
-          : x.rows;
+  out.report.objective = std::accumulate(clusters.distances.begin(), clusters.distances.end(), 0.0);
+  out.report.points_used = trains_on_all(x, options)
+                               ? x.rows
+                               : options.max_points_per_centroid * options.n_representatives;
   out.report.requested = options.n_representatives;
   out.report.seconds = stopwatch.seconds();
   return out;

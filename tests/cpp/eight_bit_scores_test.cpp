@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "ecseq/core/rng.hpp"
@@ -39,12 +41,13 @@ TEST_P(EightBitScores, AreNeverExceededAndClose) {
   const EightBitPanels panels(centroids);
   const Index blocks = (n + EightBitRows::kBlock - 1) / EightBitRows::kBlock;
   std::vector<float> scores(static_cast<std::size_t>(blocks * EightBitRows::kBlock));
-  std::vector<std::int32_t> without(scores.size());
+  std::vector<std::int32_t> without(scores.size()), all(static_cast<std::size_t>(blocks));
+  std::iota(all.begin(), all.end(), 0);
   for (std::size_t i = 0; i < without.size(); ++i)
     without[i] = static_cast<std::int32_t>(i) % 40 - 4;
   const double largest = centroids.rowwise().norm().maxCoeff();
   for (Index p = 0; p * EightBitPanels::kPanel < k; ++p) {
-    bound_scores(rows, 0, blocks, panels[p], without.data(), scores.data());
+    bound_scores(rows, 0, all.data(), blocks, panels[p], without.data(), scores.data());
     for (Index i = 0; i < n; ++i) {
       const double norm = x.row(i).norm();
       const Index first = p * EightBitPanels::kPanel;
@@ -79,11 +82,34 @@ TEST(EightBitRows, OfZerosScoreTheNormsOfTheCentroids) {
   const Matrix<float> x = Matrix<float>::Zero(3, 5);
   Matrix<float> centroids = Matrix<float>::Ones(2, 5);
   centroids.row(1) *= 2.0F;
-  const std::vector<std::int32_t> without(EightBitRows::kBlock, -1);
+  const std::vector<std::int32_t> without(EightBitRows::kBlock, -1), first{0};
   std::vector<float> scores(EightBitRows::kBlock);
-  bound_scores(EightBitRows(x, 1), 0, 1, EightBitPanels(centroids)[0], without.data(),
+  bound_scores(EightBitRows(x, 1), 0, first.data(), 1, EightBitPanels(centroids)[0], without.data(),
                scores.data());
   EXPECT_FLOAT_EQ(scores[0], -2.5F);
+}
+
+TEST(EightBitRows, OfListedBlocksAreThoseOfAllAndOthersAreLeftAlone) {
+  if (!has_eight_bit_products()) GTEST_SKIP() << "no AVX-512 VNNI here";
+  constexpr Index kBlock = EightBitRows::kBlock, kBlocks = 9, kFirst = 2;
+  const Matrix<float> x = uneven((kFirst + kBlocks) * kBlock, 21, 3), centroids = uneven(16, 21, 4);
+  const EightBitRows rows(x, 1);
+  const EightBitPanels panels(centroids);
+  std::vector<std::int32_t> without(kBlocks * kBlock, -1), all(kBlocks);
+  without[5] = 3;
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<float> expected(without.size()), scores(without.size(), 7.0F);
+  bound_scores(rows, kFirst * kBlock, all.data(), kBlocks, panels[0], without.data(),
+               expected.data());
+  const std::vector<std::int32_t> listed{0, 3, 4, 7, 8};
+  bound_scores(rows, kFirst * kBlock, listed.data(), 5, panels[0], without.data(), scores.data());
+  for (std::int32_t b = 0; b < kBlocks; ++b) {
+    const bool is_listed = std::find(listed.begin(), listed.end(), b) != listed.end();
+    for (Index n = 0; n < kBlock; ++n) {
+      const auto i = static_cast<std::size_t>(b * kBlock + n);
+      EXPECT_EQ(scores[i], is_listed ? expected[i] : 7.0F) << "row " << i;
+    }
+  }
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ struct KMeansOptions {
 /// cluster that comes out empty, as among many duplicates, takes the row farthest from its own
 /// centroid. If spherical, vectors, spreads and the objective are those of the rows at length 1.
 /// Throws InvalidArgument if K is below 1 or above the number of distinct rows, for an option out
-/// of range, and for a row of zeros if spherical.
+/// of range, and for a row of zeros if spherical. Of many rows it makes a copy, sorted, to work on.
 Compression kmeans(MatrixView<float> x, MatrixView<float> labels, const KMeansOptions& options,
                    const ProgressCallback& progress = {});
 
