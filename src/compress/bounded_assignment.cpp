@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "centroid_panels.hpp"
@@ -14,6 +15,7 @@
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/kernels/panel_scores.hpp"
 #include "ecseq/kernels/partial_vec.hpp"
+#include "runs.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -89,22 +91,23 @@ class BoundedAssignment::Chunk {
     std::vector<float> best(threshold_.size(), -kInfinity);
     std::vector<std::int32_t> best_panel(threshold_.size(), 0);
     std::fill_n(own_, kChunk, -1);  // scores leave no centroid out
-    for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
-      const Vec<float> norm = kernels::load(norms_ + block);
-      kernels::store(&reach_[at(block)], norm - all_.slack(norm));
+    for (Index row = 0; row < blocks_ * kWidth; row += kWidth) {
+      const Vec<float> norm = kernels::load(norms_ + row);
+      kernels::store(&reach_[at(row)], norm - all_.slack(norm));
     }
     std::iota(block_list_.begin(), block_list_.end(), 0);
     for (Index p = 0; p < all_.panels_; ++p) {
       score_in_eight_bit(p, blocks_);
-      for (Index block = 0; block < blocks_ * kWidth; block += kWidth) {
-        kernels::store(bounds_ + p * kChunk + block, eight_bit_bound(block / kWidth, p));
-        const Vec<float> highest = kernels::load(&highest_[at(block)]);
-        const Vec<float> before = kernels::load(&best[at(block)]);
+      for (Index block = 0; block < blocks_; ++block) {
+        kernels::store(bounds_of(p, block), eight_bit_bound(block, p));
+        const Index row = block * kWidth;
+        const Vec<float> highest = kernels::load(&highest_[at(row)]);
+        const Vec<float> before = kernels::load(&best[at(row)]);
         for (Index i = 0; i < kWidth; ++i) {
-          best_panel[at(block + i)] =
-              highest[i] > before[i] ? static_cast<std::int32_t>(p) : best_panel[at(block + i)];
+          best_panel[at(row + i)] =
+              highest[i] > before[i] ? static_cast<std::int32_t>(p) : best_panel[at(row + i)];
         }
-        kernels::store(&best[at(block)], kernels::max(highest, before));
+        kernels::store(&best[at(row)], kernels::max(highest, before));
       }
     }
     adopt_nearest_of(best_panel);
@@ -227,16 +230,13 @@ class BoundedAssignment::Chunk {
 
   /// Each row's own centroid is the nearest of this panel.
   void adopt_nearest_of(const std::vector<std::int32_t>& panel) {
-    std::vector<Index> end(at(all_.panels_), 0);
-    for (Index i = 0; i < rows_; ++i) ++end[at(panel[at(i)])];
-    std::inclusive_scan(end.begin(), end.end(), end.begin());
-    for (Index i = rows_ - 1; i >= 0; --i) {
-      list_[at(--end[at(panel[at(i)])])] = static_cast<std::int32_t>(i);
-    }  // of ends they have become beginnings
+    const std::span numbers(panel.data(), at(rows_));
+    const Runs<std::int32_t> runs = runs_of<std::int32_t>(numbers, all_.panels_);
+    std::copy(runs.places.begin(), runs.places.end(), list_.begin());
     std::fill_n(list_.begin() + rows_, kPanelRows, 0);
     for (Index p = 0; p < all_.panels_; ++p) {
-      const Index stop = p + 1 < all_.panels_ ? end[at(p + 1)] : rows_;
-      for (Index first = end[at(p)]; first < stop; first += kPanelRows) {
+      const Index stop = runs.starts[at(p + 1)];
+      for (Index first = runs.starts[at(p)]; first < stop; first += kPanelRows) {
         const std::int32_t* const list = list_.data() + first;
         const int count = static_cast<int>(std::min<Index>(kPanelRows, stop - first));
         kernels::PanelScores scores;

@@ -13,7 +13,6 @@
 #include "distinct_rows.hpp"
 #include "ecseq/compress/grouping.hpp"
 #include "ecseq/core/error.hpp"
-#include "ecseq/core/paged_array.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/core/require.hpp"
 #include "ecseq/core/rng.hpp"
@@ -161,16 +160,10 @@ Clusters cluster_by_panels(MatrixView<float> x, const Matrix<float>& first,
                            const KMeansOptions& options, int threads,
                            const ProgressCallback& progress) {
   const std::vector<Index> order = rows_by_panel(x, first, threads);
-  PagedArray<float> ordered(static_cast<std::size_t>(x.rows * x.cols));
-  parallel_chunks(x.rows, kChunk, threads, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      std::copy_n(x.row(order[static_cast<std::size_t>(i)]), x.cols, ordered.data() + i * x.cols);
-    }
-  });
-  Clusters found = cluster({ordered.data(), x.rows, x.cols}, first, options, threads, progress);
-  Clusters out{std::move(found.centroids), {}, {}};
-  out.assignment.resize(order.size());
-  out.distances.resize(order.size());
+  const Matrix<float> ordered = take_rows(x, order);
+  Clusters found = cluster(ordered, first, options, threads, progress);
+  Clusters out{std::move(found.centroids), std::vector<std::int64_t>(order.size()),
+               std::vector<float>(order.size())};
   for (std::size_t i = 0; i < order.size(); ++i) {
     const auto row = static_cast<std::size_t>(order[i]);
     out.assignment[row] = found.assignment[i];

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 
 #include "centroid_panels.hpp"
 #include "ecseq/core/parallel.hpp"
 #include "ecseq/kernels/panel_scores.hpp"
+#include "runs.hpp"
 
 namespace ecseq::compress {
 namespace {
@@ -17,17 +17,6 @@ using kernels::kPanelRows;
 constexpr Index kChunk = 1024, kWidth = kernels::kLanes<float>;
 
 std::size_t at(Index i) { return static_cast<std::size_t>(i); }
-
-/// 0, 1, ... sorted by number[i], below `bound`; of equal ones the lower first.
-std::vector<Index> sort_by(const std::vector<std::int32_t>& number, Index bound) {
-  std::vector<Index> end(at(bound) + 1, 0), order(number.size());
-  for (const std::int32_t n : number) ++end[at(n) + 1];
-  std::partial_sum(end.begin(), end.end(), end.begin());
-  for (std::size_t i = 0; i < number.size(); ++i) {
-    order[at(end[at(number[i])]++)] = static_cast<Index>(i);
-  }
-  return order;
-}
 
 /// visit(n, point, score) for the nearest point of panel p of each listed row, the n-th.
 template <class Visit>
@@ -85,18 +74,17 @@ std::vector<Index> rows_by_panel(MatrixView<float> x, MatrixView<float> centroid
     std::vector<const float*> rows(at(count));
     for (Index i = 0; i < count; ++i) rows[at(i)] = x.row(begin + i);
     const std::vector<std::int32_t> panel = nearest_means(mean_points, rows);
-    const std::vector<Index> by_panel = sort_by(panel, means.rows());
-    for (Index n = 0; n < count; ++n) rows[at(n)] = x.row(begin + by_panel[at(n)]);
-    for (Index first = 0, last = 0; first < count; first = last) {
-      const Index p = panel[at(by_panel[at(first)])];
-      while (last < count && panel[at(by_panel[at(last)])] == p) ++last;
+    const Runs<Index> by_panel = runs_of<Index>(panel, means.rows());
+    for (Index n = 0; n < count; ++n) rows[at(n)] = x.row(begin + by_panel.places[at(n)]);
+    for (Index p = 0; p < means.rows(); ++p) {
+      const Index first = by_panel.starts[at(p)], size = by_panel.starts[at(p + 1)] - first;
       const auto keep = [&](Index n, std::int32_t point, float) {
-        place[at(begin + by_panel[at(first + n)])] = point;
+        place[at(begin + by_panel.places[at(first + n)])] = point;
       };
-      visit_nearest(points, p, rows.data() + first, last - first, keep);
+      visit_nearest(points, p, rows.data() + first, size, keep);
     }
   });
-  return sort_by(place, means.rows() * kWidth);
+  return runs_of<Index>(place, centroids.rows).places;
 }
 
 }  // namespace ecseq::compress
