@@ -10,18 +10,13 @@
 
 #include "ecseq/core/rng.hpp"
 #include "expect_refused.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::compress {
 namespace {
 
 using ecseq::testing::expect_refused;
-
-Matrix<float> random_rows_of(Index n, Index d, std::uint64_t seed, double offset = 0.0) {
-  Rng rng(seed);
-  Matrix<float> x(n, d);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(offset + rng.normal());
-  return x;
-}
+using ecseq::testing::gaussian;
 
 BaselineOptions with_k(Index k, int threads = 2) {
   BaselineOptions options;
@@ -62,7 +57,7 @@ void expect_rows_with_their_nearest(const Matrix<float>& x, const Compression& r
 
 TEST(Baselines, AreRealRowsWithTheRowsNearestThem) {
   for (const double offset : {0.0, 300.0}) {
-    const Matrix<float> x = random_rows_of(400, 6, 1, offset);
+    const Matrix<float> x = gaussian(400, 6, 1, 1.0, offset);
     const Matrix<float> labels = Matrix<float>::Ones(400, 2);
     std::vector<int> group(400);
     for (Index i = 0; i < 400; ++i) group[static_cast<std::size_t>(i)] = static_cast<int>(i % 3);
@@ -83,7 +78,7 @@ TEST(Baselines, AreRealRowsWithTheRowsNearestThem) {
 }
 
 TEST(Baselines, AreTheSameForEveryThreadCount) {
-  const Matrix<float> x = random_rows_of(9000, 5, 2);
+  const Matrix<float> x = gaussian(9000, 5, 2);
   const Matrix<float> labels = Matrix<float>::Zero(9000, 1);
   const auto expect_same = [](const Compression& one, const Compression& two) {
     EXPECT_EQ(one.assignment, two.assignment);
@@ -114,7 +109,7 @@ TEST(Baselines, ChooseOneOfEachValueAmongDuplicates) {
 }
 
 TEST(RandomRows, DependOnTheSeedAlone) {
-  const Matrix<float> x = random_rows_of(500, 3, 3);
+  const Matrix<float> x = gaussian(500, 3, 3);
   const Matrix<float> labels = Matrix<float>::Zero(500, 1);
   BaselineOptions options = with_k(20);
   const Compression first = random_rows(x, labels, options);
@@ -124,7 +119,7 @@ TEST(RandomRows, DependOnTheSeedAlone) {
 }
 
 TEST(StratifiedRandomRows, TakeFromEachGroupWhatIsAskedFor) {
-  const Matrix<float> x = random_rows_of(300, 3, 4);
+  const Matrix<float> x = gaussian(300, 3, 4);
   const Matrix<float> labels = Matrix<float>::Zero(300, 1);
   std::vector<int> group(300, 0);
   for (std::size_t i = 0; i < 300; i += 10) group[i] = 1;
@@ -153,7 +148,7 @@ TEST(StratifiedRandomRows, TakeFromEachGroupWhatIsAskedFor) {
 }
 
 TEST(KCenter, IsFarthestFirstFromTheCentralRow) {
-  const Matrix<float> x = random_rows_of(250, 4, 5);
+  const Matrix<float> x = gaussian(250, 4, 5);
   const Matrix<float> labels = Matrix<float>::Zero(250, 1);
   const Compression result = k_center(x, labels, with_k(12));
   const RowVector<double> mean = x.cast<double>().colwise().mean();
@@ -178,7 +173,7 @@ TEST(KCenter, IsFarthestFirstFromTheCentralRow) {
 }
 
 TEST(KCenter, OfPermutedRowsChoosesTheSameRows) {
-  const Matrix<float> x = random_rows_of(200, 3, 6);
+  const Matrix<float> x = gaussian(200, 3, 6);
   const Matrix<float> labels = Matrix<float>::Zero(200, 1);
   const Matrix<float> permuted = take_rows<float>(x, Rng(7).permutation(200));
   EXPECT_EQ(k_center(x, labels, with_k(15)).representatives.vectors,
@@ -186,7 +181,7 @@ TEST(KCenter, OfPermutedRowsChoosesTheSameRows) {
 }
 
 TEST(Baselines, RefuseAndStop) {
-  Matrix<float> x = random_rows_of(30, 2, 8);
+  Matrix<float> x = gaussian(30, 2, 8);
   const Matrix<float> labels = Matrix<float>::Zero(30, 1);
   const auto stop = [](const Progress&) { return false; };
   EXPECT_THROW(random_rows(x, labels, with_k(3), stop), Interrupted);

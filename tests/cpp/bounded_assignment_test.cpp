@@ -9,18 +9,14 @@
 #include "../../src/compress/centroid_panels.hpp"
 #include "ecseq/core/rng.hpp"
 #include "ecseq/kernels/nearest.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::compress {
 namespace {
 
-using Labels = std::vector<std::int64_t>;
+using testing::gaussian;
 
-Matrix<float> gaussian(Index n, Index d, std::uint64_t seed, double scale = 1.0) {
-  Rng rng(seed);
-  Matrix<float> x(n, d);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(scale * rng.normal());
-  return x;
-}
+using Labels = std::vector<std::int64_t>;
 
 Matrix<float> blobs(Index n, Index d, Index centres, std::uint64_t seed) {
   const Matrix<float> centre = gaussian(centres, d, seed, 6.0);

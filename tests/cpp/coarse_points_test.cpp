@@ -7,17 +7,12 @@
 #include <limits>
 #include <vector>
 
-#include "ecseq/core/rng.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::kernels {
 namespace {
 
-Matrix<float> random_matrix(Index rows, Index cols, std::uint64_t seed, double scale = 1.0) {
-  Rng rng(seed);
-  Matrix<float> x(rows, cols);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(scale * rng.normal());
-  return x;
-}
+using testing::gaussian;
 
 /// The result is that of all numbers in full, to the bit.
 void expect_exact(const Matrix<float>& points, const Matrix<float>& x, Index k) {
@@ -41,7 +36,7 @@ void expect_exact(const Matrix<float>& points, const Matrix<float>& x, Index k) 
 TEST(CoarsePoints, FindWhatAllBitsFind) {
   for (const Index n : {1, 7, 64, 500, 1203}) {
     for (const Index d : {1, 2, 15, 32, 33}) {
-      const Matrix<float> points = random_matrix(n, d, 1), x = random_matrix(50, d, 2);
+      const Matrix<float> points = gaussian(n, d, 1), x = gaussian(50, d, 2);
       for (const Index k : {Index{1}, Index{8}, Index{16}, Index{40}}) {
         SCOPED_TRACE(std::to_string(n) + " x " + std::to_string(d) + ", " + std::to_string(k));
         if (k <= n) expect_exact(points, x, k);
@@ -53,19 +48,19 @@ TEST(CoarsePoints, FindWhatAllBitsFind) {
 TEST(CoarsePoints, TellApartWhatTheirSixteenBitsDoNot) {
   // Points that differ in the last bits only, some alike: all of them must be looked at again.
   for (const double width : {0.0, 1e-6, 1e-4, 1e-2}) {
-    Matrix<float> points = random_matrix(600, 32, 3, width);
-    points.rowwise() += random_matrix(1, 32, 4, 3.0).row(0);
-    expect_exact(points, random_matrix(40, 32, 5), 8);
+    Matrix<float> points = gaussian(600, 32, 3, width);
+    points.rowwise() += gaussian(1, 32, 4, 3.0).row(0);
+    expect_exact(points, gaussian(40, 32, 5), 8);
     // The same among others.
-    Matrix<float> mixed = random_matrix(600, 32, 6);
+    Matrix<float> mixed = gaussian(600, 32, 6);
     mixed.topRows(30) = points.topRows(30);
-    expect_exact(mixed, points.topRows(40) + random_matrix(40, 32, 7, 0.1), 8);
+    expect_exact(mixed, points.topRows(40) + gaussian(40, 32, 7, 0.1), 8);
   }
 }
 
 TEST(CoarsePoints, AreAsFarFromTheScoreAsTheySay) {
   for (const double scale : {1e-18, 1e-3, 1.0, 1e4, 1e12}) {
-    const Matrix<float> points = random_matrix(500, 31, 8, scale), x = random_matrix(50, 31, 9);
+    const Matrix<float> points = gaussian(500, 31, 8, scale), x = gaussian(50, 31, 9);
     const PackedDense packed = pack_points(points);
     const CoarsePoints coarse(points, packed);
     std::vector<float> scores(static_cast<std::size_t>(packed.padded())), rough(scores);
@@ -80,20 +75,20 @@ TEST(CoarsePoints, AreAsFarFromTheScoreAsTheySay) {
 }
 
 TEST(CoarsePoints, StandBackWhereNumbersAreTooLarge) {
-  Matrix<float> points = random_matrix(500, 32, 10);
+  Matrix<float> points = gaussian(500, 32, 10);
   points(3, 5) = std::numeric_limits<float>::max();
   EXPECT_TRUE(CoarsePoints(points, pack_points(points)).empty());
-  expect_exact(points, random_matrix(20, 32, 11, 1e-3), 8);
+  expect_exact(points, gaussian(20, 32, 11, 1e-3), 8);
   // The row is so large that no score can be told from another.
   for (const double scale : {1e15, 1e18, 1e25, 1e36}) {
-    expect_exact(random_matrix(500, 32, 12), random_matrix(20, 32, 13, scale), 8);
+    expect_exact(gaussian(500, 32, 12), gaussian(20, 32, 13, scale), 8);
     // So few that padding and all would be candidates.
-    expect_exact(random_matrix(40, 512, 14), random_matrix(20, 512, 15, scale), 8);
+    expect_exact(gaussian(40, 512, 14), gaussian(20, 512, 15, scale), 8);
   }
 }
 
 TEST(CoarsePoints, AreMadeOnlyWhereTheyPay) {
-  const Matrix<float> few = random_matrix(64, 32, 16), many = random_matrix(500, 32, 17);
+  const Matrix<float> few = gaussian(64, 32, 16), many = gaussian(500, 32, 17);
   EXPECT_TRUE(coarse_points_if_many(few, pack_points(few)).empty());
   EXPECT_FALSE(coarse_points_if_many(many, pack_points(many)).empty());
 }

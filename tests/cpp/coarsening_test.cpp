@@ -11,11 +11,13 @@
 #include "ecseq/graph/components.hpp"
 #include "ecseq/graph/laplacian.hpp"
 #include "expect_refused.hpp"
+#include "gaussian_matrix.hpp"
 #include "random_graph.hpp"
 
 namespace ecseq::compress {
 namespace {
 
+using testing::gaussian;
 using testing::random_graph;
 using testing::side_by_side;
 
@@ -353,16 +355,9 @@ TEST(CoarseningLevels, RefuseWhatTheyCannotDo) {
   EXPECT_THROW(coarsening_levels(broken, with("heavy_edge", 5)), InvalidArgument);
 }
 
-Matrix<float> random_rows(Index n, Index h, std::uint64_t seed) {
-  Rng rng(seed);
-  Matrix<float> out(n, h);
-  for (Index i = 0; i < out.size(); ++i) out.data()[i] = static_cast<float>(rng.normal());
-  return out;
-}
-
 TEST(Coarsen, DescribesEveryRow) {
   const graph::SparseGraph graph = random_graph(300, 8, 14);
-  const Matrix<float> x = random_rows(300, 4, 15), labels = random_rows(300, 2, 16);
+  const Matrix<float> x = gaussian(300, 4, 15), labels = gaussian(300, 2, 16);
   for (const auto& method : kMethods) {
     SCOPED_TRACE(method);
     const Compression result = coarsen(x, labels, graph, with(method, 40));
@@ -387,7 +382,7 @@ TEST(Coarsen, AveragesWithinASetAtEachLevel) {
   const graph::SparseGraph graph = testing::graph_of(3, {{{0, 1}, 5.0F}, {{1, 2}, 1.0F}});
   Matrix<float> x(3, 1);
   x << 1.0F, 3.0F, 10.0F;
-  const Compression result = coarsen(x, random_rows(3, 1, 1), graph, with("heavy_edge", 1));
+  const Compression result = coarsen(x, gaussian(3, 1, 1), graph, with("heavy_edge", 1));
   EXPECT_EQ(result.report.iterations, 2);
   EXPECT_FLOAT_EQ(result.representatives.vectors(0, 0), 6.0F);
   EXPECT_EQ(result.representatives.mass[0], 3.0);
@@ -395,7 +390,7 @@ TEST(Coarsen, AveragesWithinASetAtEachLevel) {
 
 TEST(Coarsen, ToOneAndToAll) {
   const graph::SparseGraph graph = random_graph(60, 6, 17);
-  const Matrix<float> x = random_rows(60, 3, 18), labels = Matrix<float>::Zero(60, 1);
+  const Matrix<float> x = gaussian(60, 3, 18), labels = Matrix<float>::Zero(60, 1);
   for (const auto& method : kMethods) {
     const Compression one = coarsen(x, labels, graph, with(method, 1));
     EXPECT_EQ(one.representatives.size(), 1) << method;
@@ -410,7 +405,7 @@ TEST(Coarsen, StopsAtTheComponentsAndSaysSo) {
   const graph::SparseGraph part = random_graph(50, 6, 19);
   const graph::SparseGraph graph =
       side_by_side(side_by_side(part, part), graph::SparseGraph{{0, 0, 0}, {}, {}});
-  const Matrix<float> x = random_rows(102, 3, 20), labels = Matrix<float>::Zero(102, 1);
+  const Matrix<float> x = gaussian(102, 3, 20), labels = Matrix<float>::Zero(102, 1);
   const auto components = graph::connected_components(graph).of_node;
   for (const auto& method : kMethods) {
     SCOPED_TRACE(method);
@@ -425,7 +420,7 @@ TEST(Coarsen, StopsAtTheComponentsAndSaysSo) {
 
 TEST(Coarsen, SaysThatTheLevelsRanOut) {
   const graph::SparseGraph graph = random_graph(64, 6, 21);
-  const Matrix<float> x = random_rows(64, 3, 22), labels = Matrix<float>::Zero(64, 1);
+  const Matrix<float> x = gaussian(64, 3, 22), labels = Matrix<float>::Zero(64, 1);
   CoarseningOptions options = with("heavy_edge", 4);
   options.max_levels = 1;
   const Compression result = coarsen(x, labels, graph, options);
@@ -438,7 +433,7 @@ TEST(Coarsen, NeverReturnsTwoEqualVectors) {
   const graph::SparseGraph graph = random_graph(90, 6, 23);
   Matrix<float> x(90, 2);
   for (Index i = 0; i < 90; ++i) x.row(i).setConstant(static_cast<float>(i % 3));
-  const Compression result = coarsen(x, random_rows(90, 1, 1), graph, with("heavy_edge", 90));
+  const Compression result = coarsen(x, gaussian(90, 1, 1), graph, with("heavy_edge", 90));
   ASSERT_EQ(result.representatives.size(), 3);
   for (Index i = 0; i < 90; ++i) {
     EXPECT_EQ(result.representatives.vectors.row(result.assignment[static_cast<std::size_t>(i)]),
@@ -450,7 +445,7 @@ TEST(Coarsen, NeverReturnsTwoEqualVectors) {
 
 TEST(Coarsen, StopsWhenTheCallbackSaysSo) {
   const graph::SparseGraph graph = random_graph(300, 6, 24);
-  const Matrix<float> x = random_rows(300, 3, 25), labels = Matrix<float>::Zero(300, 1);
+  const Matrix<float> x = gaussian(300, 3, 25), labels = Matrix<float>::Zero(300, 1);
   for (const auto& method : kMethods) {
     int calls = 0;
     EXPECT_THROW(
@@ -463,8 +458,7 @@ TEST(Coarsen, StopsWhenTheCallbackSaysSo) {
 TEST(Coarsen, RefusesAGraphOfOtherRows) {
   testing::expect_refused(
       [] {
-        coarsen(random_rows(5, 2, 1), random_rows(5, 1, 1), random_graph(6, 4, 1),
-                with("heavy_edge", 2));
+        coarsen(gaussian(5, 2, 1), gaussian(5, 1, 1), random_graph(6, 4, 1), with("heavy_edge", 2));
       },
       "graph: has 6 nodes for 5 rows of X and 5 of labels");
 }

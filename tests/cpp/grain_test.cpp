@@ -6,21 +6,15 @@
 #include <numeric>
 #include <set>
 
-#include "ecseq/core/rng.hpp"
 #include "ecseq/graph/knn_graph.hpp"
 #include "expect_refused.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::compress {
 namespace {
 
 using ecseq::testing::expect_refused;
-
-Matrix<float> random_rows(Index n, Index d, std::uint64_t seed) {
-  Rng rng(seed);
-  Matrix<float> x(n, d);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
-  return x;
-}
+using ecseq::testing::gaussian;
 
 Matrix<float> one_label(Index n) { return Matrix<float>::Ones(n, 1); }
 
@@ -94,7 +88,7 @@ Picks brute_force(Index n, std::size_t k, const Gain& gain, const Choose& choose
 TEST(Grain, ChoosesWhatBruteForceGreedyChooses) {
   for (const double radius : {0.0, 0.05, 0.15}) {
     for (const Index neighbors : {1, 3}) {
-      const Matrix<float> x = random_rows(250, 3, 1);
+      const Matrix<float> x = gaussian(250, 3, 1);
       const graph::SparseGraph graph = near_graph(x, neighbors);
       const GrainResult result = grain(x, one_label(250), graph, with_k(60, radius));
       EXPECT_EQ(result.n_witnesses, 250);
@@ -130,7 +124,7 @@ TEST(Grain, ChoosesWhatBruteForceGreedyChooses) {
 
 TEST(Grain, WithNearestDistancesChoosesWhatBruteForceGreedyChooses) {
   for (const Index neighbors : {1, 4}) {
-    const Matrix<float> x = random_rows(220, 3, 6);
+    const Matrix<float> x = gaussian(220, 3, 6);
     const graph::SparseGraph graph = near_graph(x, neighbors);
     GrainOptions options = with_k(30);
     options.diversity = "nearest";
@@ -173,8 +167,8 @@ TEST(Grain, WithNearestDistancesChoosesWhatBruteForceGreedyChooses) {
 
 /// Clusters of unequal size and spread.
 Matrix<float> clusters(Index n, std::uint64_t seed) {
-  Matrix<float> x = 0.15F * random_rows(n, 3, seed);
-  const Matrix<float> centre = 3.0F * random_rows(30, 3, seed + 1);
+  Matrix<float> x = 0.15F * gaussian(n, 3, seed);
+  const Matrix<float> centre = 3.0F * gaussian(30, 3, seed + 1);
   for (Index i = 0; i < n; ++i) x.row(i) += centre.row(i % 30 * (i % 30) / 30);
   return x;
 }
@@ -202,7 +196,7 @@ TEST(Grain, OnWitnessesComesNearTheExactChoice) {
 }
 
 TEST(Grain, OnWitnessesGainsEstimateWhatIsCovered) {
-  const Matrix<float> x = random_rows(400, 3, 9);
+  const Matrix<float> x = gaussian(400, 3, 9);
   const graph::SparseGraph graph = near_graph(x, 2);
   GrainOptions options = with_k(25, 0.1);
   options.max_witnesses = 200;
@@ -229,7 +223,7 @@ TEST(Grain, OnWitnessesGainsEstimateWhatIsCovered) {
 }
 
 TEST(Grain, GivesEveryRowToTheNearestChosenRow) {
-  const Matrix<float> x = random_rows(300, 4, 2);
+  const Matrix<float> x = gaussian(300, 4, 2);
   const GrainResult result = grain(x, one_label(300), near_graph(x, 2), with_k(20));
   const Representatives& found = result.compression.representatives;
   ASSERT_EQ(found.size(), 20);
@@ -247,7 +241,7 @@ TEST(Grain, GivesEveryRowToTheNearestChosenRow) {
 }
 
 TEST(Grain, StopsWhereAllIsCovered) {
-  const Matrix<float> x = random_rows(100, 2, 3);
+  const Matrix<float> x = gaussian(100, 2, 3);
   const GrainResult all = grain(x, one_label(100), near_graph(x, 3), with_k(100, 1.0));
   EXPECT_EQ(std::accumulate(all.gains.begin(), all.gains.end(), 0.0), 100.0);
   EXPECT_LT(all.compression.representatives.size(), 10);
@@ -283,7 +277,7 @@ TEST(Grain, PassesOverDuplicatesOfChosenRows) {
 }
 
 TEST(Grain, IsTheSameForEveryThreadCount) {
-  const Matrix<float> x = random_rows(4000, 5, 4);
+  const Matrix<float> x = gaussian(4000, 5, 4);
   const graph::SparseGraph graph = near_graph(x, 4);
   for (const std::string diversity : {"ball", "nearest"}) {
     for (const Index max_witnesses : {4000, 500}) {
@@ -305,7 +299,7 @@ TEST(Grain, IsTheSameForEveryThreadCount) {
 }
 
 TEST(Grain, RefusesAndStops) {
-  const Matrix<float> x = random_rows(60, 2, 5);
+  const Matrix<float> x = gaussian(60, 2, 5);
   const graph::SparseGraph graph = near_graph(x, 3);
   expect_refused([&] { grain(x, one_label(60), graph, with_k(5, 1.5)); },
                  "radius: expected a share in [0, 1], got 1.500000");

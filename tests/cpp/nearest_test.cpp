@@ -6,24 +6,20 @@
 #include <utility>
 
 #include "ecseq/core/rng.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::kernels {
 namespace {
 
-Matrix<float> random_matrix(Index rows, Index cols, std::uint64_t seed) {
-  Rng rng(seed);
-  Matrix<float> x(rows, cols);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
-  return x;
-}
+using testing::gaussian;
 
 // Sizes that are no multiple of any vector or tile on purpose.
 class NearestSizes : public ::testing::TestWithParam<std::tuple<Index, Index, Index>> {};
 
 TEST_P(NearestSizes, DenseEqualsTheScalarProduct) {
   const auto [rows, in, out] = GetParam();
-  const Matrix<float> x = random_matrix(rows, in, 1), weight = random_matrix(in, out, 2);
-  const Matrix<float> bias = random_matrix(1, out, 3);
+  const Matrix<float> x = gaussian(rows, in, 1), weight = gaussian(in, out, 2);
+  const Matrix<float> bias = gaussian(1, out, 3);
   const PackedDense packed(weight, bias.data());
   std::vector<float> y(static_cast<std::size_t>(rows * packed.padded()));
   multiply(packed, x.data(), in, rows, y.data());
@@ -38,7 +34,7 @@ TEST_P(NearestSizes, DenseEqualsTheScalarProduct) {
 
 TEST_P(NearestSizes, FindsWhatBruteForceFinds) {
   const auto [rows, d, n] = GetParam();
-  const Matrix<float> x = random_matrix(rows, d, 4), points = random_matrix(n, d, 5);
+  const Matrix<float> x = gaussian(rows, d, 4), points = gaussian(n, d, 5);
   const PackedDense packed = pack_points(points);
   const Index k = std::min<Index>(n, 8);
   std::vector<std::int64_t> index(static_cast<std::size_t>(rows * k)),
@@ -66,7 +62,7 @@ TEST_P(NearestSizes, FindsWhatBruteForceFinds) {
 
 TEST_P(NearestSizes, ARowHasTheSameBitsAloneAndInABatch) {
   const auto [rows, in, out] = GetParam();
-  const Matrix<float> x = random_matrix(rows, in, 6), weight = random_matrix(in, out, 7);
+  const Matrix<float> x = gaussian(rows, in, 6), weight = gaussian(in, out, 7);
   const PackedDense packed(weight, nullptr);
   std::vector<float> batch(static_cast<std::size_t>(rows * packed.padded())),
       alone(static_cast<std::size_t>(packed.padded()));
@@ -82,7 +78,7 @@ TEST_P(NearestSizes, ARowHasTheSameBitsAloneAndInABatch) {
 
 TEST_P(NearestSizes, VisitsTheScoresAboveEachRowsThresholdInOrder) {
   const auto [rows, d, n] = GetParam();
-  const Matrix<float> x = random_matrix(rows, d, 8), points = random_matrix(n, d, 9);
+  const Matrix<float> x = gaussian(rows, d, 8), points = gaussian(n, d, 9);
   const PackedDense packed = pack_points(points);
   std::vector<float> scores(static_cast<std::size_t>(rows * packed.padded()));
   multiply(packed, x.data(), d, rows, scores.data());

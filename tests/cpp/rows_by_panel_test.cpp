@@ -7,18 +7,13 @@
 #include <vector>
 
 #include "../../src/compress/centroid_panels.hpp"
-#include "ecseq/core/rng.hpp"
 #include "ecseq/kernels/vec.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::compress {
 namespace {
 
-Matrix<float> gaussian(Index n, Index d, std::uint64_t seed) {
-  Rng rng(seed);
-  Matrix<float> x(n, d);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(rng.normal());
-  return x;
-}
+using testing::gaussian;
 
 Index nearest(const Matrix<float>& points, const Matrix<float>& x, Index i) {
   Index found = 0;

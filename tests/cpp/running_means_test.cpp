@@ -7,20 +7,14 @@
 
 #include "ecseq/compress/baselines.hpp"
 #include "ecseq/compress/kmeans.hpp"
-#include "ecseq/core/rng.hpp"
 #include "expect_refused.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::compress {
 namespace {
 
 using ecseq::testing::expect_refused;
-
-Matrix<float> random_matrix(Index n, Index d, std::uint64_t seed, double offset = 0.0) {
-  Rng rng(seed);
-  Matrix<float> x(n, d);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(offset + rng.normal());
-  return x;
-}
+using ecseq::testing::gaussian;
 
 /// K single rows, each its own mean.
 Representatives single_rows(const Matrix<float>& x, const Matrix<float>& labels) {
@@ -30,7 +24,7 @@ Representatives single_rows(const Matrix<float>& x, const Matrix<float>& labels)
 }
 
 TEST(RunningMeans, AreTheMeansOfAllMembers) {
-  const Matrix<float> first = random_matrix(7, 3, 1), first_labels = random_matrix(7, 2, 2);
+  const Matrix<float> first = gaussian(7, 3, 1), first_labels = gaussian(7, 2, 2);
   RunningMeans running(single_rows(first, first_labels));
   // Members by representative; each starts as one row.
   std::vector<std::vector<RowVector<double>>> members(7), labels(7);
@@ -41,7 +35,7 @@ TEST(RunningMeans, AreTheMeansOfAllMembers) {
   }
   for (std::uint64_t batch = 0; batch < 4; ++batch) {
     const Matrix<float> before = running.representatives().vectors;
-    const Matrix<float> x = random_matrix(50, 3, 10 + batch), y = random_matrix(50, 2, 20 + batch);
+    const Matrix<float> x = gaussian(50, 3, 10 + batch), y = gaussian(50, 2, 20 + batch);
     const auto assignment = running.partial_fit(x, y);
     for (Index i = 0; i < 50; ++i) {
       const auto j = static_cast<std::size_t>(assignment[static_cast<std::size_t>(i)]);
@@ -80,7 +74,7 @@ TEST(RunningMeans, FollowManyRowsThatAreFarFromTheOrigin) {
 }
 
 TEST(RunningMeans, AreTheSameForEveryThreadCount) {
-  const Matrix<float> first = random_matrix(20, 6, 3), x = random_matrix(5000, 6, 4);
+  const Matrix<float> first = gaussian(20, 6, 3), x = gaussian(5000, 6, 4);
   const Matrix<float> labels = Matrix<float>::Ones(5000, 1);
   RunningMeans one(single_rows(first, Matrix<float>::Ones(20, 1))), two = one;
   EXPECT_EQ(one.partial_fit(x, labels, 1), two.partial_fit(x, labels, 2));
@@ -91,12 +85,12 @@ TEST(RunningMeans, AreTheSameForEveryThreadCount) {
 }
 
 TEST(RunningMeans, StayAsTheyAreWhereABatchIsRefused) {
-  const Matrix<float> first = random_matrix(5, 2, 5);
+  const Matrix<float> first = gaussian(5, 2, 5);
   RunningMeans running(single_rows(first, Matrix<float>::Ones(5, 1)));
   const Matrix<float> before = running.representatives().vectors;
-  Matrix<float> x = random_matrix(3, 2, 6);
+  Matrix<float> x = gaussian(3, 2, 6);
   const Matrix<float> labels = Matrix<float>::Ones(3, 1);
-  expect_refused([&] { running.partial_fit(random_matrix(3, 4, 7), labels); },
+  expect_refused([&] { running.partial_fit(gaussian(3, 4, 7), labels); },
                  "X: expected [3, 2], got [3, 4]");
   expect_refused([&] { running.partial_fit(x, Matrix<float>(Matrix<float>::Ones(2, 1))); },
                  "labels: expected [3, 1], got [2, 1]");
@@ -175,7 +169,7 @@ TEST(RunningMeansUpdate, WhatIsForgottenIsRetiredButForTheHeaviest) {
 }
 
 TEST(RunningMeansUpdate, IsTheSameForEveryThreadCount) {
-  const Matrix<float> first = random_matrix(20, 6, 3), x = random_matrix(5000, 6, 4, 1.0);
+  const Matrix<float> first = gaussian(20, 6, 3), x = gaussian(5000, 6, 4, 1.0, 1.0);
   const Matrix<float> labels = Matrix<float>::Ones(5000, 1);
   RunningMeans one(single_rows(first, Matrix<float>::Ones(20, 1))), two = one;
   UpdateOptions options;

@@ -11,18 +11,13 @@
 #include "ecseq/graph/knn_graph.hpp"
 #include "ecseq/graph/range_search.hpp"
 #include "expect_refused.hpp"
+#include "gaussian_matrix.hpp"
 
 namespace ecseq::graph {
 namespace {
 
 using ecseq::testing::expect_refused;
-
-Matrix<float> random_rows(Index n, Index d, std::uint64_t seed, double offset = 0.0) {
-  Rng rng(seed);
-  Matrix<float> x(n, d);
-  for (Index i = 0; i < x.size(); ++i) x.data()[i] = static_cast<float>(offset + rng.normal());
-  return x;
-}
+using ecseq::testing::gaussian;
 
 double true_distance(const Matrix<float>& x, Index i, Index j, const std::string& metric) {
   const RowVector<double> a = x.row(i).cast<double>(), b = x.row(j).cast<double>();
@@ -49,7 +44,7 @@ class NearestNeighbors
 
 TEST_P(NearestNeighbors, EqualBruteForce) {
   const auto [n, d, k, metric, offset] = GetParam();
-  const Matrix<float> x = random_rows(n, d, 1, offset);
+  const Matrix<float> x = gaussian(n, d, 1, 1.0, offset);
   NeighborSearch search;
   search.metric = metric;
   const NeighborTable table = nearest_neighbors(x, k, search);
@@ -90,7 +85,7 @@ TEST(NearestNeighbors, TiesAndDuplicatesGoToTheLowestRows) {
 }
 
 TEST(NearestNeighbors, AreTheSameForEveryThreadCount) {
-  const Matrix<float> x = random_rows(3000, 9, 2);
+  const Matrix<float> x = gaussian(3000, 9, 2);
   for (const std::string index : {"exact", "cells", "hnsw"}) {
     NeighborSearch search;
     if (index != "exact") {
@@ -108,7 +103,7 @@ TEST(NearestNeighbors, AreTheSameForEveryThreadCount) {
 }
 
 TEST(NearestNeighbors, ApproximateOnesHaveTheRecallTheyReport) {
-  const Matrix<float> x = random_rows(6000, 6, 3);
+  const Matrix<float> x = gaussian(6000, 6, 3);
   for (const std::string metric : {"euclidean", "cosine"}) {
     NeighborSearch search;
     search.metric = metric;
@@ -152,7 +147,7 @@ TEST(NearestNeighbors, ApproximateOnesAreFoundAmongDuplicates) {
 }
 
 TEST(NearestNeighbors, RefuseWhatTheyCannotSearch) {
-  Matrix<float> x = random_rows(5, 2, 4);
+  Matrix<float> x = gaussian(5, 2, 4);
   expect_refused([&] { nearest_neighbors(x, 5); },
                  "n_neighbors: 5 asked for, but a row has only 4 others");
   expect_refused([&] { nearest_neighbors(x, 0); }, "n_neighbors: expected at least 1, got 0");
@@ -169,13 +164,12 @@ TEST(NearestNeighbors, RefuseWhatTheyCannotSearch) {
   EXPECT_THROW(nearest_neighbors(x, 2), InvalidArgument);
   x(3, 1) = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THROW(nearest_neighbors(x, 2), InvalidArgument);
-  EXPECT_THROW(
-      nearest_neighbors(random_rows(9, 2, 5), 2, {}, [](const Progress&) { return false; }),
-      Interrupted);
+  EXPECT_THROW(nearest_neighbors(gaussian(9, 2, 5), 2, {}, [](const Progress&) { return false; }),
+               Interrupted);
 }
 
 TEST(KnnGraph, JoinsRowsWhereEitherIsNearTheOther) {
-  const Matrix<float> x = random_rows(300, 4, 6);
+  const Matrix<float> x = gaussian(300, 4, 6);
   const NeighborTable table = nearest_neighbors(x, 5);
   std::set<std::pair<Index, Index>> expected;
   std::vector<float> last;
@@ -217,7 +211,7 @@ TEST(KnnGraph, OfDuplicatesAndOutliersHasPositiveWeights) {
 }
 
 TEST(KnnGraph, OfPermutedRowsIsThePermutedGraph) {
-  const Matrix<float> x = random_rows(200, 3, 7);
+  const Matrix<float> x = gaussian(200, 3, 7);
   const std::vector<Index> order = Rng(8).permutation(200);
   const auto edges = edges_of(knn_graph(x, 4).graph);
   std::set<std::pair<Index, Index>> back;
@@ -229,7 +223,7 @@ TEST(KnnGraph, OfPermutedRowsIsThePermutedGraph) {
 
 TEST(EpsilonGraph, EqualsBruteForce) {
   for (const std::string metric : {"euclidean", "cosine"}) {
-    const Matrix<float> x = random_rows(1100, 5, 9, 2.0);
+    const Matrix<float> x = gaussian(1100, 5, 9, 1.0, 2.0);
     const double radius = metric == "cosine" ? 0.02 : 1.1;
     std::set<std::pair<Index, Index>> expected;
     for (Index i = 0; i < x.rows(); ++i) {
@@ -272,7 +266,7 @@ TEST(EpsilonGraph, RefusesMoreEdgesThanItsBound) {
 }
 
 TEST(RangeSearch, EqualsBruteForce) {
-  Matrix<float> x = random_rows(300, 5, 11, 3.0);
+  Matrix<float> x = gaussian(300, 5, 11, 1.0, 3.0);
   x.row(299) = x.row(0);
   std::vector<Index> rows, numbers;
   for (Index i = 0; i < 300; ++i) rows.push_back(i);
@@ -295,7 +289,7 @@ TEST(RangeSearch, EqualsBruteForce) {
 }
 
 TEST(CorrelationGraph, EqualsBruteForce) {
-  Matrix<float> series = random_rows(150, 12, 10, 100.0);
+  Matrix<float> series = gaussian(150, 12, 10, 1.0, 100.0);
   series.row(4).setConstant(3.1F);
   std::set<std::pair<Index, Index>> expected;
   Matrix<double> centred = series.cast<double>();
