@@ -45,6 +45,7 @@ EncoderOptions to_options(const py::dict& given) {
   encoders::visit_architecture(
       options, [&](const char* name, auto& value) { read_option(given, name, value); });
   read(given, "labels_per", options.labels_per);
+  read(given, "selection", options.selection);
   read(given, "class_weight", options.class_weight);
   read_training(given, options.training);
   options.training.stage = "encoder";

@@ -95,6 +95,10 @@ class SequenceEncoder(BaseEstimator):
         one step; whether batches are made of sequences of like length.
     max_epochs, patience
         Passes at most; epochs without a better validation score before stopping.
+    selection : {"auto", "auc", "ap", "loss"}
+        That score, for two classes: AUC, average precision (where positives are few and much of the
+        rest cannot be told from negatives, AUC is noise), minus the loss, or, "auto", the mean of
+        the first two. Of other tasks it is minus the loss.
     clip_norm : float
         Bound of the gradient's norm; 0 for none.
     class_weight : None, "balanced" or dict
@@ -163,6 +167,7 @@ class SequenceEncoder(BaseEstimator):
         bucket_by_length: bool = False,
         max_epochs: int = 30,
         patience: int = 5,
+        selection: str = "auto",
         clip_norm: float = 5.0,
         class_weight: Mapping[Any, float] | str | None = None,
         validation_fraction: float = 0.2,
@@ -198,6 +203,7 @@ class SequenceEncoder(BaseEstimator):
         self.bucket_by_length = bucket_by_length
         self.max_epochs = max_epochs
         self.patience = patience
+        self.selection = selection
         self.clip_norm = clip_norm
         self.class_weight = class_weight
         self.validation_fraction = validation_fraction

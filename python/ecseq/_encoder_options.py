@@ -20,6 +20,7 @@ _CHOICES = {
     "task": ("auto", "classification", "regression"),
     "optimizer": ("adamw", "adam", "sgd"),
     "schedule": ("constant", "cosine", "plateau"),
+    "selection": ("auto", "auc", "ap", "loss"),
 }
 _CATEGORICAL_OPTIONS = ("dimension", "max_norm", "min_count")
 # Of an architecture: what imported weights alone decide.
@@ -42,7 +43,7 @@ def core_options(
     options = training_options(encoder, seed)
     if encoder.batch_size is None:
         options["batch_size"] = 0  # the core chooses by the number of sequences
-    for name in ("cell", "pooling", "norm", "activation", "positions", "optimizer", "schedule"):
+    for name in _CHOICES.keys() - {"task"}:
         options[name] = getattr(encoder, name)
     for name in ("n_layers", "n_heads", "max_length", "accumulate"):
         options[name] = positive(getattr(encoder, name), name)

@@ -64,6 +64,7 @@ void require_valid(const EncoderOptions& options) {
   }
   if (options.is_transformer()) require_transformer(options);
   require_columns(options.categorical);
+  require_one_of("selection", options.selection, {"auto", "auc", "ap", "loss"});
   require_one_of("labels_per", options.labels_per, {"sequence", "event"});
 }
 

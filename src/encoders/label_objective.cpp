@@ -99,10 +99,10 @@ nn::ValidationScore LabelObjective::validate(const nn::Parameters<float>&) const
   if (validation_.y.task == Task::kRegression) {
     outputs.array() = (outputs.array() - state_.target_mean) / state_.target_std;
   }
-  return score(outputs, validation_.y);
+  return score(outputs, validation_.y, state_.options.selection);
 }
 
-nn::ValidationScore score(const Matrix<float>& outputs, const Targets& y) {
+nn::ValidationScore score(const Matrix<float>& outputs, const Targets& y, const std::string& by) {
   autograd::Tape<float> tape;
   const Index n = outputs.rows(), cols = outputs.cols();
   const auto logits = tape.constant(outputs);
@@ -121,9 +121,8 @@ nn::ValidationScore score(const Matrix<float>& outputs, const Targets& y) {
   loss /= static_cast<double>(n);
   nn::ValidationScore out{-loss, loss};
   const auto positives = std::count(y.values.begin(), y.values.end(), 1.0F);
-  if (y.task == Task::kBinary && positives > 0 && positives < n) {
-    const std::span<const float> scores(outputs.data(), at(n));
-    out.score = 0.5 * (nn::roc_auc(scores, y.values) + nn::average_precision(scores, y.values));
+  if (y.task == Task::kBinary && positives > 0 && positives < n && by != "loss") {
+    out.score = nn::ranking_score({outputs.data(), at(n)}, y.values, by);
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "objective.hpp"
@@ -43,9 +44,9 @@ class LabelObjective final : public Objective {
 };
 
 /// The mean loss of `outputs` [n, n_outputs], logits or standardised values, and what decides early
-/// stopping: for two classes (AUC + AP) / 2, or minus the loss where only one of them is present;
-/// else minus the loss.
-nn::ValidationScore score(const Matrix<float>& outputs, const Targets& y);
+/// stopping: for two classes what `by` says (nn::ranking_score), or minus the loss where only one of
+/// them is present or `by` is "loss"; else minus the loss.
+nn::ValidationScore score(const Matrix<float>& outputs, const Targets& y, const std::string& by);
 
 /// What the head's bias starts from, so that the first epochs are not spent on the base rate: log
 /// odds for two classes, log frequencies for several, 0 for standardised values. Weights count.

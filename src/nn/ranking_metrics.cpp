@@ -86,4 +86,11 @@ double recall_at_precision(std::span<const float> scores, std::span<const float>
   return best / all.back().true_positives;
 }
 
+double ranking_score(std::span<const float> scores, std::span<const float> labels,
+                     const std::string& by) {
+  if (by == "auc") return roc_auc(scores, labels);
+  if (by == "ap") return average_precision(scores, labels);
+  return 0.5 * (roc_auc(scores, labels) + average_precision(scores, labels));
+}
+
 }  // namespace ecseq::nn

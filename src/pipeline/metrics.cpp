@@ -106,10 +106,7 @@ std::map<std::string, double> metrics(const Matrix<float>& outputs, const Target
 
 double selection_score(const Matrix<float>& outputs, const Targets& y, const std::string& by) {
   if (y.task == Task::kBinary && has_both_classes(y) && by != "loss") {
-    const double auc = nn::roc_auc(column(outputs), y.values);
-    if (by == "auc") return auc;
-    const double ap = nn::average_precision(column(outputs), y.values);
-    return by == "ap" ? ap : 0.5 * (auc + ap);
+    return nn::ranking_score(column(outputs), y.values, by);
   }
   return -mean_loss(outputs, y);
 }

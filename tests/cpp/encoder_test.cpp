@@ -440,6 +440,8 @@ TEST(SequenceEncoder, BadInputIsRefusedByName) {
             "accepted");
   EXPECT_EQ(message([](auto&, auto&, auto& o) { o.labels_per = "day"; }),
             "labels_per: 'day' is not one of 'sequence', 'event'");
+  EXPECT_EQ(message([](auto&, auto&, auto& o) { o.selection = "f1"; }),
+            "selection: 'f1' is not one of 'auto', 'auc', 'ap', 'loss'");
   EXPECT_EQ(message([](auto&, auto&, auto& o) {
               o.cell = "transformer";
               o.transformer.n_heads = 5;

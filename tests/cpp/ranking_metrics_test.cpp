@@ -85,6 +85,14 @@ TEST(RankingMetrics, KnownValues) {
   EXPECT_DOUBLE_EQ(recall_at_precision(scores, backwards, 0.9), 0.0);
 }
 
+TEST(RankingMetrics, RankingScoreIsTheOneAskedForOrTheMean) {
+  const std::vector<float> scores{0.1F, 0.4F, 0.35F, 0.8F}, labels{0, 0, 1, 1};
+  EXPECT_DOUBLE_EQ(ranking_score(scores, labels, "auc"), 0.75);
+  EXPECT_DOUBLE_EQ(ranking_score(scores, labels, "ap"), average_precision(scores, labels));
+  EXPECT_DOUBLE_EQ(ranking_score(scores, labels, "auto"),
+                   (0.75 + average_precision(scores, labels)) / 2);
+}
+
 TEST(RankingMetrics, UndefinedIsNaNAndLengthsMustMatch) {
   const std::vector<float> scores{1, 2, 3}, zeros{0, 0, 0}, ones{1, 1, 1}, two{0, 1},
       mixed{0, 1, 1};

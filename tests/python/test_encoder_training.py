@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 import ecseq
 from ecseq import ECSeqClassifier, EntityRelation, SequenceEncoder, Sequences, SimilarityRelation
@@ -271,6 +271,27 @@ class TestTraining:
         if parameters.get("schedule") == "cosine":
             assert rates == sorted(rates, reverse=True)
             assert rates[-1] < rates[0] / 2 or len(rates) < 12
+
+    @pytest.mark.parametrize("selection", ["auto", "auc", "ap", "loss"])
+    def test_it_keeps_the_epoch_that_the_selection_prefers(self, selection):
+        rng = np.random.default_rng(0)
+        events = [rng.normal(size=(4, 3)) for _ in range(600)]
+        labels = np.array([x.sum() + rng.normal(scale=4) > 5 for x in events]).astype(int)
+        sequences = Sequences.from_list(events)
+        held_out, y = sequences[400:], labels[400:]
+        encoder = quick(selection=selection, max_epochs=8, patience=8)
+        encoder.fit(sequences[:400], labels[:400], validation=(held_out, y))
+        scores = [epoch["validation_score"] for epoch in encoder.fit_report_["curve"]]
+        p = encoder.predict_proba(held_out)[:, 1]
+        auc, ap = roc_auc_score(y, p), average_precision_score(y, p)
+        expected = {"auc": auc, "ap": ap, "auto": (auc + ap) / 2, "loss": -log_loss(y, p)}
+        assert max(scores) == pytest.approx(expected[selection], abs=1e-6)
+        assert encoder.fit_report_["best_epoch"] == np.argmax(scores) + 1
+
+    def test_an_unknown_selection_is_refused(self):
+        sequences = Sequences.from_list([np.zeros((2, 1))] * 4)
+        with pytest.raises(ValueError, match="selection: 'f1' is not one of 'auto', 'auc'"):
+            quick(selection="f1").fit(sequences, [0, 1, 0, 1])
 
     def test_interrupted_it_keeps_the_best_weights(self):
         rng = np.random.default_rng(0)

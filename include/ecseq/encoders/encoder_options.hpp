@@ -48,6 +48,9 @@ struct EncoderOptions {
   /// What a label belongs to: "sequence", or "event" (loss at every step in one pass over each
   /// sequence; for networks that do not look ahead, with pooling "last").
   std::string labels_per = "sequence";
+  /// What early stopping watches for two classes: "auc", "ap", "loss", or "auto", the mean of AUC
+  /// and average precision. Of other tasks, and where one class only is held out, it is the loss.
+  std::string selection = "auto";
   std::vector<float> class_weight;  ///< [n_classes] weight of each class in the loss, or empty
   nn::TrainingOptions training = default_training();
 

@@ -42,10 +42,10 @@ struct EmbeddingObjective {
 class SequenceEncoder {
  public:
   /// Trains layers and head. y: a label per sequence, or per event of each sequence after the other
-  /// (options.labels_per). `validation`, which may hold no sequence, decides when to stop: (AUC +
-  /// AP) / 2 for two classes (minus the loss where only one of them is present), minus the mean
-  /// cross-entropy for several, minus the mean squared error for regression; without it the
-  /// training loss decides.
+  /// (options.labels_per). `validation`, which may hold no sequence, decides when to stop, by
+  /// options.selection for two classes (minus the loss where only one of them is present), by minus
+  /// the mean cross-entropy for several, minus the mean squared error for regression; without it
+  /// the training loss decides.
   /// start: goes on from this encoder's weights, with its statistics and vocabularies, instead of
   /// from random ones; its network must be the one that the options name. Its head is kept where
   /// the task is the same.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 namespace ecseq::nn {
 
@@ -18,5 +19,10 @@ double average_precision(std::span<const float> scores, std::span<const float> l
 /// The largest recall of a threshold whose precision is at least `precision`; 0 where none is.
 double recall_at_precision(std::span<const float> scores, std::span<const float> labels,
                            double precision);
+
+/// What early stopping watches where there are two classes: by "auc", by "ap", or else the mean of
+/// both.
+double ranking_score(std::span<const float> scores, std::span<const float> labels,
+                     const std::string& by);
 
 }  // namespace ecseq::nn
